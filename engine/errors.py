@@ -1,0 +1,98 @@
+"""Every error the engine raises on purpose, as one tree.
+
+::
+
+    DeepSearchError
+    ├── SettingsError             a setting is unknown or has a bad value
+    ├── ProtocolError             a line on the pipe is not a command or event
+    ├── SourceError               a source could not do what was asked; the agent reads it as an observation
+    │   └── NotFound              no such page, link or document
+    ├── LibraryError              the index on disk
+    │   ├── LibraryCorrupt        it cannot be read; rebuilding it from the files helps
+    │   ├── LibraryLocked         another process is writing to it
+    │   └── EmbedderMissing       no embedding model is installed
+    ├── ModelError
+    │   ├── ModelMissing          no model file where one was expected
+    │   ├── ModelLoadFailed       llama.cpp refused the file
+    │   ├── ContextOverflow       what must be read does not fit the context
+    │   └── GenerationFailed      decoding failed
+    └── SessionError
+        ├── SessionMissing        no session has this name
+        └── JournalCorrupt        the journal cannot be read; it is moved aside, never deleted
+
+``str(error)`` says what happened, ``error.hint`` what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class DeepSearchError(Exception):
+    """Base of all errors a user may see. ``hint`` says what to do, and may be empty."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SettingsError(DeepSearchError):
+    """A setting is unknown or has a value that cannot be used."""
+
+
+class ProtocolError(DeepSearchError):
+    """A line on the pipe is not a known command, or not JSON at all."""
+
+
+class SourceError(DeepSearchError):
+    """A source could not do what was asked. The agent reads the message and hint as an observation."""
+
+
+class NotFound(SourceError):
+    """No such page, link or document."""
+
+
+class LibraryError(DeepSearchError):
+    """The index on disk could not be used."""
+
+
+class LibraryCorrupt(LibraryError):
+    """The index cannot be read. It can be rebuilt from the files."""
+
+
+class LibraryLocked(LibraryError):
+    """Another process is writing to this library."""
+
+
+class EmbedderMissing(LibraryError):
+    """No embedding model is installed."""
+
+
+class ModelError(DeepSearchError):
+    """The language model could not be used."""
+
+
+class ModelMissing(ModelError):
+    """There is no model file where one was expected."""
+
+
+class ModelLoadFailed(ModelError):
+    """llama.cpp refused to load the file or to make a context for it."""
+
+
+class ContextOverflow(ModelError):
+    """What the model must read does not fit its context, even with everything masked that may be."""
+
+
+class GenerationFailed(ModelError):
+    """Decoding failed. The cache has been rebuilt or cleared; the next call starts clean."""
+
+
+class SessionError(DeepSearchError):
+    """A session could not be listed, opened or written."""
+
+
+class SessionMissing(SessionError):
+    """No session has this id."""
+
+
+class JournalCorrupt(SessionError):
+    """The journal file cannot be read. It is moved aside, never deleted."""

@@ -1,0 +1,97 @@
+"""The seam to language models: a view in, a stream of parts out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from engine.context.segments import View
+from engine.protocol import ModelInfo, SegmentTokens
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a reply is drawn. ``temperature`` 0 is greedy. ``max_tokens`` is the most the reply may be long."""
+
+    temperature: float = 0.0
+    top_k: int = 40
+    top_p: float = 0.95
+    repeat_penalty: float = 1.0
+    seed: int = 0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Prompt tokens decoded so far, of those that have to be."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """The cache now equals the view: tokens kept, read anew and dropped, and how long that took."""
+
+    reused: int
+    decoded: int
+    removed: int
+    seconds: float
+    mode: str = "strict"
+
+
+@dataclass(frozen=True)
+class Text:
+    """New text of the reply, whole characters only."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end. ``text`` is the whole reply, with the view's ``opening`` in front."""
+
+    text: str
+    tokens: int
+    reason: Literal["stop", "length", "aborted"]
+    seconds: float
+
+
+Part = Progress | Prefilled | Text | Finished
+
+
+class LanguageModel(Protocol):
+    """A model that reads views. It owns its cache and knows nothing of masking. Used from one thread at a time."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is loaded."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Tokens of a piece of plain text."""
+        ...
+
+    def measure(self, view: View) -> tuple[SegmentTokens, ...]:
+        """The exact size of each piece of the view, template pieces included, in order."""
+        ...
+
+    def generate(
+        self,
+        view: View,
+        *,
+        sampling: Sampling,
+        grammar: str = "",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Part]:
+        """Read the view and reply to it, held to ``grammar`` (GBNF, root ``root``) if one is given.
+
+        Ends with :class:`Finished`; with reason ``aborted`` within 200 ms of ``cancelled()`` turning true.
+        Raises ContextOverflow if view and ``max_tokens`` do not fit, GenerationFailed if decoding fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model. It cannot be used afterwards."""
+        ...

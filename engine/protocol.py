@@ -1,0 +1,602 @@
+"""What the engine is told (commands) and what it tells (events).
+
+Every message is a frozen dataclass with a JSON form of one line: its fields plus ``kind``, the class
+name. The same events feed the screen, the journal on disk, ``ask --json`` and replay, so this module
+also holds the records that travel inside them. It imports nothing but the standard library.
+
+All outside text in an event has been through :func:`engine.clean.clean` before it got here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar
+
+from engine.errors import ProtocolError
+
+VERSION = 1
+"""Raised whenever a reader of older messages would misread newer ones."""
+
+# ── records ──────────────────────────────────────────────────────────────────────────────────────
+
+State = Literal["live", "masked", "pinned", "kept"]
+"""What the model sees of an observation. ``pinned``: live because the user said so.
+``kept``: live because the rule never masks it (an error)."""
+
+Mark = Literal["pin", "mask", "unmask", "none"]
+"""What the user said about one observation; ``none`` takes an earlier word back."""
+
+Role = Literal["system", "user", "assistant"]
+
+SegmentKind = Literal["template", "system", "question", "thought", "call", "header", "body", "answer", "note"]
+
+CitationState = Literal["verified", "weak", "missing"]
+
+EndReason = Literal["answered", "not_told", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How stale observations are masked.
+
+    ``window``: observations of the last ``window`` effective turns stay; 0 masks nothing.
+    ``stub``: what stays of a masked one: its own ``header`` line, or the ``paper``'s placeholder.
+    """
+
+    window: int = 4
+    stub: Literal["header", "paper"] = "header"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One observation's state at one turn, and why, in words for a person."""
+
+    observation: int
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place an observation lets the agent open: ``open(id=..)`` on the page that shows it.
+
+    ``first``/``last``: 1-based lines of the target that matched; 0 where there are none.
+    """
+
+    id: int
+    title: str
+    uri: str
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one call returned: a header line that reads alone, and a body that masking can take away.
+
+    ``number`` counts observations in the session from 1, errors too. ``cursor`` is the page in the
+    page pool, -1 for an error. ``first``/``last`` are the 1-based lines of the page shown in the
+    body; 0 where none are. ``header_tokens`` and ``body_tokens`` are exact counts by the model in use.
+    """
+
+    number: int
+    call: str
+    tool: str
+    header: str
+    body: str
+    error: bool = False
+    cursor: int = -1
+    title: str = ""
+    uri: str = ""
+    first: int = 0
+    last: int = 0
+    total_lines: int = 0
+    links: tuple[Link, ...] = ()
+    header_tokens: int = 0
+    body_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class SegmentTokens:
+    """The exact size of one piece of the view. ``observation`` is 0 where it belongs to none."""
+
+    kind: SegmentKind
+    tokens: int
+    observation: int = 0
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The loaded model. ``context`` is the number of tokens in use, ``trained`` the model's own limit."""
+
+    name: str
+    path: str = ""
+    format: str = "guided"
+    parameters: int = 0
+    context: int = 0
+    trained: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A claim of the answer and the lines said to support it.
+
+    ``marker`` is the text as it stands in the answer, ``[cursor:Lx-Ly]``. ``score`` is the share of the
+    sentence's content words found in the lines, 0 to 1. ``quote`` holds the cited lines.
+    """
+
+    marker: str
+    sentence: str
+    cursor: int
+    first: int
+    last: int
+    uri: str = ""
+    title: str = ""
+    quote: str = ""
+    state: CitationState = "missing"
+    score: float = 0.0
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where one turn's time went. Tokens are exact; ``reused`` were already in the model's cache."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    generated_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    tool_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result: lines ``first``..``last`` (1-based) of a document, best first.
+
+    ``score`` is the fused rank score; ``text_rank`` and ``vector_rank`` are 1-based places in the two
+    result lists, 0 where the part did not return it. ``similarity`` is the cosine to the query, or 0.
+    """
+
+    uri: str
+    title: str
+    heading: str
+    first: int
+    last: int
+    text: str
+    score: float
+    text_rank: int = 0
+    vector_rank: int = 0
+    similarity: float = 0.0
+
+
+@dataclass(frozen=True)
+class FileFailure:
+    """A file that could not be indexed, why, and what would help."""
+
+    path: str
+    reason: str
+    hint: str = ""
+
+
+# ── commands ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Told to the engine. Subclasses register themselves under their class name."""
+
+    kinds: ClassVar[dict[str, type[Command]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Command.kinds[cls.__name__] = cls
+
+
+@dataclass(frozen=True)
+class Ask(Command):
+    """Start a run. An empty ``session`` begins a new one; otherwise the question follows up in it."""
+
+    question: str
+    session: str = ""
+    library: str = ""
+    policy: Policy | None = None
+    max_turns: int = 0
+
+
+@dataclass(frozen=True)
+class Continue(Command):
+    """Go on with the last run of a session, from its last finished turn."""
+
+    session: str
+
+
+@dataclass(frozen=True)
+class Stop(Command):
+    """End the run now; every finished turn is kept."""
+
+
+@dataclass(frozen=True)
+class AnswerNow(Command):
+    """Stop searching: the next turn must answer from what was read."""
+
+
+@dataclass(frozen=True)
+class SetMasking(Command):
+    """Use this policy from the next turn on."""
+
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class SetMark(Command):
+    """Pin, mask or unmask one observation by hand, from the next turn on."""
+
+    observation: int
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class OpenSession(Command):
+    """Tell a saved session again: its events follow in order, then ``SessionOpened``."""
+
+    session: str
+
+
+@dataclass(frozen=True)
+class IndexPaths(Command):
+    """Index files and folders. An empty ``paths`` indexes again what the library already holds."""
+
+    paths: tuple[str, ...]
+    library: str = ""
+
+
+@dataclass(frozen=True)
+class CancelIndex(Command):
+    """Stop indexing; what is written stays searchable."""
+
+
+@dataclass(frozen=True)
+class Search(Command):
+    """Search the library once, without a model."""
+
+    query: str
+    library: str = ""
+    limit: int = 10
+
+
+@dataclass(frozen=True)
+class OpenPage(Command):
+    """Send a document's whole text, for the reader screen."""
+
+    uri: str
+    library: str = ""
+
+
+@dataclass(frozen=True)
+class Shutdown(Command):
+    """Finish writing and exit."""
+
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Told by the engine. ``seq`` grows by one within a session; ``at`` is Unix time in seconds.
+
+    Events outside any session (indexing, model loading) have an empty ``session`` and ``seq`` 0.
+    """
+
+    kinds: ClassVar[dict[str, type[Event]]] = {}
+
+    session: str = ""
+    run: int = 0
+    turn: int = 0
+    seq: int = 0
+    at: float = 0.0
+
+    def __init_subclass__(cls) -> None:
+        Event.kinds[cls.__name__] = cls
+
+
+@dataclass(frozen=True)
+class EngineReady(Event):
+    """The engine listens. ``log`` is the file that native output goes to."""
+
+    protocol: int
+    version: str
+    pid: int
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class EngineStopped(Event):
+    """Told by the bridge: the engine process has ended by itself."""
+
+    reason: str
+    restarting: bool = False
+
+
+@dataclass(frozen=True)
+class ModelLoading(Event):
+    name: str
+
+
+@dataclass(frozen=True)
+class ModelLoaded(Event):
+    model: ModelInfo
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LibraryOpened(Event):
+    """What a library holds now. ``embedded`` chunks have a vector; the others are found by text alone."""
+
+    library: str
+    documents: int
+    chunks: int
+    embedded: int
+    failures: int = 0
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    question: str
+    policy: Policy
+    library: str
+    model: ModelInfo
+    max_turns: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
+class TurnStarted(Event):
+    """``must_answer``: the budget is used up, or the user asked for an answer now."""
+
+    must_answer: bool = False
+
+
+@dataclass(frozen=True)
+class Decided(Event):
+    """The whole of the masking at this turn: one decision an observation, oldest first."""
+
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
+class ViewBuilt(Event):
+    """What the model is about to read. ``limit`` is its context, ``reserved`` the room for its reply."""
+
+    segments: tuple[SegmentTokens, ...]
+    tokens: int
+    limit: int
+    reserved: int
+
+
+@dataclass(frozen=True)
+class PromptProgress(Event):
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CacheEdited(Event):
+    """How the model's cache was made equal to the view, in tokens."""
+
+    reused: int
+    decoded: int
+    removed: int
+    seconds: float
+    mode: str = "strict"
+
+
+@dataclass(frozen=True)
+class ThoughtDelta(Event):
+    text: str
+
+
+@dataclass(frozen=True)
+class CallStarted(Event):
+    call: str
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Observed(Event):
+    observation: Observation
+
+
+@dataclass(frozen=True)
+class EvidenceChosen(Event):
+    """The lines the answer will be written from, chosen by the model among what it has read."""
+
+    evidence: tuple[Citation, ...]
+
+
+@dataclass(frozen=True)
+class AnswerDelta(Event):
+    text: str
+
+
+@dataclass(frozen=True)
+class AnswerReady(Event):
+    """The whole answer; it replaces what the deltas built up. ``told`` is false where nothing verified."""
+
+    text: str
+    told: bool = True
+
+
+@dataclass(frozen=True)
+class CitationChecked(Event):
+    citation: Citation
+
+
+@dataclass(frozen=True)
+class TurnEnded(Event):
+    """A finished turn: from here on it survives a crash. ``raw`` is the model's text as written."""
+
+    raw: str
+    thought: str
+    finish: str
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class RunEnded(Event):
+    why: EndReason
+    turns: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PolicySet(Event):
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Marked(Event):
+    observation: int
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class SessionOpened(Event):
+    """The end of a session told again. ``unfinished``: its last run can be continued."""
+
+    title: str
+    unfinished: bool
+
+
+@dataclass(frozen=True)
+class IndexProgress(Event):
+    """``phase``: ``scan`` (total unknown), ``read`` (files) or ``embed`` (chunks). ``eta`` in seconds, -1 unknown."""
+
+    library: str
+    phase: Literal["scan", "read", "embed"]
+    done: int
+    total: int
+    path: str = ""
+    eta: float = -1.0
+
+
+@dataclass(frozen=True)
+class IndexEnded(Event):
+    library: str
+    added: int
+    changed: int
+    unchanged: int
+    removed: int
+    skipped: Mapping[str, int]
+    failures: tuple[FileFailure, ...]
+    chunks: int
+    seconds: float
+    cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class SearchResults(Event):
+    query: str
+    hits: tuple[Hit, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PageOpened(Event):
+    uri: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """Something asked for did not happen. ``error`` is the class name in :mod:`engine.errors`."""
+
+    error: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown(Event):
+    """An event this version does not know, kept as it came so that it is shown, not dropped."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
+
+M = TypeVar("M", Command, Event)
+
+
+def encode(message: Command | Event) -> str:
+    """One line of JSON, without the newline. Non-ASCII stays readable; control characters are escaped."""
+    if isinstance(message, Unknown):
+        return json.dumps(dict(message.data) | {"kind": message.name}, ensure_ascii=False)
+    fields = {"kind": type(message).__name__} | dataclasses.asdict(message)
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_command(line: str) -> Command:
+    """The command on a line. Raises ProtocolError for anything else."""
+    data = _object(line)
+    cls = Command.kinds.get(str(data.pop("kind", "")))
+    if cls is None:
+        raise ProtocolError(f"not a command: {line[:200]}")
+    return _build(cls, data)
+
+
+def decode_event(line: str) -> Event:
+    """The event on a line; :class:`Unknown` for a kind of a newer version. Raises ProtocolError for bad JSON."""
+    data = _object(line)
+    name = str(data.pop("kind", ""))
+    cls = Event.kinds.get(name)
+    if cls is None or cls is Unknown:
+        envelope = {f.name: data[f.name] for f in dataclasses.fields(Event) if f.name in data}
+        return Unknown(name=name, data=data, **envelope)
+    return _build(cls, data)
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        raise ProtocolError(f"not JSON: {line[:200]}") from error
+    if not isinstance(data, dict):
+        raise ProtocolError(f"not an object: {line[:200]}")
+    return data
+
+
+def _build(cls: type[M], data: Mapping[str, Any]) -> M:
+    try:
+        return typing.cast(M, _value(cls, data))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ProtocolError(f"bad fields for {cls.__name__}: {error}") from error
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return {name: hint for name, hint in typing.get_type_hints(cls).items() if typing.get_origin(hint) is not ClassVar}
+
+
+def _value(hint: Any, data: Any) -> Any:
+    """``data`` as JSON gave it, turned into what the type ``hint`` says. Fields unknown here are ignored."""
+    if dataclasses.is_dataclass(hint):
+        hints = _hints(typing.cast(type, hint))
+        return typing.cast(Any, hint)(**{name: _value(hints[name], value) for name, value in data.items() if name in hints})
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(_value(item, value) for value in data)
+    if origin in (types.UnionType, typing.Union):
+        if data is None:
+            return None
+        return _value(next(arg for arg in typing.get_args(hint) if arg is not type(None)), data)
+    return data

@@ -1,0 +1,38 @@
+"""The seam to places that can be searched and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.protocol import Hit
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole document as text. Line numbers everywhere are 1-based lines of ``text``.
+
+    ``uri`` names it to the source; ``path`` is what a person is shown.
+    """
+
+    uri: str
+    path: str
+    title: str
+    text: str
+
+
+class Source(Protocol):
+    """A place to search and read: the library, the web. Safe to use from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        ...
+
+    def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
+        """The best hits first. Raises SourceError."""
+        ...
+
+    def open(self, uri: str) -> Document:
+        """A document as it was when it was indexed or fetched. Raises NotFound or SourceError."""
+        ...
