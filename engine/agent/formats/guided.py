@@ -1,0 +1,122 @@
+"""Guided actions: a grammar allows only well-formed, sensible actions, so that any instruct model can drive a run.
+
+A reply is one JSON object, ``{"thought": .., "do": "search", "query": ..}``. Models under a billion parameters are
+*led*: they write no thoughts (which come out as noise and steer them wrong) and make queries of words that stand in
+the question or in what was found. Larger ones write both freely.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from engine.agent.actions import Action, Answer, Find, Malformed, Open, Reply, Search
+from engine.agent.moves import Moves
+from engine.model import grammar as gbnf
+from engine.protocol import ModelInfo
+
+LED_BELOW = 1_000_000_000
+"""Models with fewer parameters are led. A 135M model left to itself repeats the prompt's examples as queries."""
+
+_THOUGHT_KEY = gbnf.literal('"thought":')
+_QUOTE = gbnf.literal('"')
+_THOUGHT = re.compile(r'\s*\{\s*"thought"\s*:\s*"((?:[^"\\]|\\.)*)')
+
+
+@dataclass(frozen=True)
+class Guided:
+    """The format for one model. ``led`` says how much freedom it gets."""
+
+    led: bool
+
+    @classmethod
+    def for_model(cls, info: ModelInfo) -> Guided:
+        return cls(led=0 < info.parameters < LED_BELOW)
+
+    def grammar(self, moves: Moves) -> str:
+        """GBNF for the replies that ``moves`` allows."""
+        rules: dict[str, str] = {}
+        actions = []
+        if moves.search:
+            actions.append(_object("search", "query", _query(moves, rules)))
+        if moves.links:
+            actions.append(_object("open", "id", gbnf.choice([str(id) for id in moves.links])))
+        if moves.find:
+            actions.append(_object("find", "text", gbnf.json_string(2, 80)))
+        if moves.answer:
+            actions.append(gbnf.literal('"do":"answer"') if self.led else _object("answer", "text", gbnf.json_string(1, 900)))
+        thought = "" if self.led else f"{_THOUGHT_KEY} {gbnf.json_string(0, 240)} {gbnf.literal(',')} "
+        root = f"root ::= {gbnf.literal('{')} {thought}( {' | '.join(actions)} ) {gbnf.literal('}')}"
+        return "\n".join([root, *(f"{name} ::= {body}" for name, body in rules.items())]) + "\n"
+
+    def read(self, text: str) -> Reply:
+        """The reply as actions. Raises Malformed, saying to the model what is wrong."""
+        try:
+            data = json.loads(text)
+        except ValueError:
+            raise Malformed("the reply is not one JSON object") from None
+        if not isinstance(data, dict):
+            raise Malformed("the reply is not one JSON object")
+        return Reply(str(data.get("thought", "")), (_action(data),))
+
+    def thought(self, partial: str) -> str:
+        """The thought as far as a reply that is still being written shows it."""
+        match = _THOUGHT.match(partial)
+        if match is None:
+            return ""
+        body = match[1]
+        try:
+            return str(json.loads(f'"{body}"'))
+        except ValueError:  # cut inside an escape: the next piece completes it
+            return ""
+
+
+def _object(do: str, key: str, value: str) -> str:
+    return gbnf.literal(f'"do":"{do}","{key}":') + " " + value
+
+
+def _query(moves: Moves, rules: dict[str, str]) -> str:
+    if moves.queries:
+        return gbnf.choice([json.dumps(query, ensure_ascii=False) for query in moves.queries])
+    if not moves.words:
+        return gbnf.json_string(2, 120)
+    # A selection of the words that keeps their order: w1 (w2)? (w3)? | w2 (w3)? | w3. At least two, if there are two.
+    words = [json.dumps(word, ensure_ascii=False)[1:-1] for word in moves.words]
+    for start, word in enumerate(words):
+        rest = " ".join(f"( {gbnf.literal(' ' + later)} )?" for later in words[start + 1 :])
+        rules[f"from{start}"] = f"{gbnf.literal(word)} {rest}".rstrip()
+    starts = " | ".join(f"from{start}" for start in range(max(1, len(words) - 1)))
+    return f"{_QUOTE} ( {starts} ) {_QUOTE}"
+
+
+def _action(data: dict[str, object]) -> Action:
+    match data.get("do"):
+        case "search":
+            return Search(_text(data, "query"))
+        case "open":
+            return Open(_number(data, "id"), _number(data, "cursor"), _number(data, "line"))
+        case "find":
+            return Find(_text(data, "text"), _number(data, "cursor"))
+        case "answer":
+            return Answer(str(data.get("text", "")))
+        case other:
+            raise Malformed(f'"do" must be search, open, find or answer, not {json.dumps(other)[:60]}')
+
+
+def _text(data: dict[str, object], key: str) -> str:
+    """Text stays text, also where it looks like a number: a query for 1984 is not an integer."""
+    value = data.get(key)
+    if value is None or not str(value).strip():
+        raise Malformed(f'"{key}" is missing or empty')
+    return str(value)
+
+
+def _number(data: dict[str, object], key: str) -> int | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    try:
+        return int(str(value))
+    except ValueError:
+        raise Malformed(f'"{key}" must be a whole number') from None

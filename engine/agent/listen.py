@@ -1,0 +1,80 @@
+"""Shows the model a view and turns what comes back into events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+
+from engine.clean import clean
+from engine.context.segments import View
+from engine.model.base import Finished, LanguageModel, Prefilled, Progress, Sampling, Text
+from engine.protocol import CacheEdited, Event, PromptProgress, Timings, ViewBuilt
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A whole reply, made safe, and where the time went. ``finish`` is ``stop``, ``length`` or ``aborted``."""
+
+    text: str
+    finish: str
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A model, how to draw from it and how to interrupt it: what stays the same through a run."""
+
+    model: LanguageModel
+    sampling: Sampling = field(default_factory=Sampling)
+    cancelled: Callable[[], bool] = lambda: False
+
+    def built(self, view: View) -> ViewBuilt:
+        """The exact size of a view and the room it must fit in."""
+        segments = self.model.measure(view)
+        total = sum(segment.tokens for segment in segments)
+        return ViewBuilt(segments, total, self.model.info.context, self.sampling.max_tokens)
+
+    def hear(
+        self, view: View, *, grammar: str = "", tell: Callable[[str], Iterable[Event]] = lambda _: ()
+    ) -> Generator[Event, None, Heard]:
+        """Generate one reply. ``tell`` is given the reply so far whenever it grows, and says what to tell of it."""
+        so_far = view.opening
+        timings = Timings()
+        for part in self.model.generate(view, sampling=self.sampling, grammar=grammar, cancelled=self.cancelled):
+            match part:
+                case Progress(done, total):
+                    yield PromptProgress(done, total)
+                case Prefilled(reused, decoded, removed, seconds, mode):
+                    timings = Timings(prompt_tokens=reused + decoded, reused_tokens=reused, prefill_seconds=seconds)
+                    yield CacheEdited(reused, decoded, removed, seconds, mode)
+                case Text(text):
+                    so_far += text
+                    yield from tell(clean(so_far))
+                case Finished(text, tokens, reason, seconds):
+                    return Heard(clean(text), reason, _with_reply(timings, tokens, seconds))
+        return Heard(clean(so_far), "aborted", timings)
+
+
+def _with_reply(timings: Timings, tokens: int, seconds: float) -> Timings:
+    return Timings(
+        prompt_tokens=timings.prompt_tokens,
+        reused_tokens=timings.reused_tokens,
+        generated_tokens=tokens,
+        prefill_seconds=timings.prefill_seconds,
+        decode_seconds=seconds,
+    )
+
+
+def growing(make: Callable[[str], Event], read: Callable[[str], str] = lambda text: text) -> Callable[[str], Iterable[Event]]:
+    """A ``tell`` for text that grows: makes an event of each new piece of ``read(reply so far)``."""
+    told = ""
+
+    def tell(so_far: str) -> Iterable[Event]:
+        nonlocal told
+        now = read(so_far)
+        if len(now) > len(told) and now.startswith(told):
+            piece, told = now[len(told) :], now
+            return (make(piece),)
+        return ()
+
+    return tell

@@ -1,0 +1,213 @@
+"""One question, turn by turn: decide what the model sees, let it act, run its calls, until an answer or a limit.
+
+The loop yields events and shows nothing itself: whoever iterates stamps them, writes them down and passes them on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from engine.agent import actions, answering, prompts
+from engine.agent.actions import Action, Answer, Find, Malformed, Open, Reply, Search
+from engine.agent.formats.guided import Guided
+from engine.agent.listen import Heard, Listener, growing
+from engine.agent.moves import moves
+from engine.browser.tools import Browser
+from engine.context import masking, view
+from engine.context.segments import View
+from engine.context.transcript import Call, Transcript, Turn
+from engine.errors import ContextOverflow
+from engine.model.base import LanguageModel, Sampling
+from engine.protocol import (
+    CallStarted,
+    Decided,
+    Decision,
+    EndReason,
+    Event,
+    Mark,
+    Observation,
+    Observed,
+    Policy,
+    RunEnded,
+    ThoughtDelta,
+    TurnEnded,
+    TurnStarted,
+    ViewBuilt,
+)
+
+_TRIES = 2
+"""A reply that is no action, or the same call as just before, gets one more try; then it becomes an observation."""
+
+
+@dataclass
+class Controls:
+    """The user's hand in a run. Written from any thread, read by the loop when a turn begins."""
+
+    policy: Policy = field(default_factory=Policy)
+    marks: dict[int, Mark] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+    answer_now: threading.Event = field(default_factory=threading.Event)
+
+
+class Run:
+    """One question being answered. ``transcript`` holds turns already where a run is continued."""
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        *,
+        model: LanguageModel,
+        browser: Browser,
+        controls: Controls,
+        max_turns: int,
+        sampling: Sampling,
+        next_observation: int = 1,
+    ) -> None:
+        self.transcript = transcript
+        self.browser = browser
+        self.controls = controls
+        self.max_turns = max_turns
+        self.next_observation = next_observation
+        self.format = Guided.for_model(model.info)
+        self.listener = Listener(model, sampling, controls.stop.is_set)
+
+    def events(self) -> Generator[Event, None, None]:
+        """Run to the end. Raises ModelError; all other trouble is an observation, which the model can act on."""
+        started = time.monotonic()
+        ended: EndReason | None = None
+        while ended is None:
+            number = len(self.transcript.turns) + 1
+            must_answer = self.controls.answer_now.is_set() or number >= self.max_turns
+            yield TurnStarted(must_answer, turn=number)
+            ended = yield from self._turn(number, must_answer)
+        yield RunEnded(ended, len(self.transcript.turns), time.monotonic() - started)
+
+    def _turn(self, number: int, must_answer: bool) -> Generator[Event, None, EndReason | None]:
+        heard, reply = yield from self._decide(must_answer)
+        if heard.finish == "aborted":
+            return "stopped"
+        ended: EndReason | None = None
+        calls: tuple[Call, ...] = ()
+        observations: tuple[Observation, ...] = ()
+        began = time.monotonic()
+        if isinstance(reply, Malformed):
+            observations = (self._numbered(_complaint(reply)),)
+            yield Observed(observations[0])
+        elif any(isinstance(action, Answer) for action in reply.actions):
+            text = next(action.text for action in reply.actions if isinstance(action, Answer))
+            ended = yield from answering.answer(text, self.transcript.question, self.listener, self.browser)
+            if ended == "stopped":
+                return ended
+        else:
+            calls = tuple(
+                Call(f"{number}.{place}", actions.tool(action), actions.arguments(action))
+                for place, action in enumerate(reply.actions, start=1)
+            )
+            for call in calls:
+                yield CallStarted(call.id, call.tool, call.arguments)
+            observations = tuple(self._numbered(observation) for observation in self._run(calls, reply.actions))
+            for observation in observations:
+                yield Observed(observation)
+        thought = reply.thought if isinstance(reply, Reply) else ""
+        timings = replace(heard.timings, tool_seconds=time.monotonic() - began if calls else 0.0)
+        yield TurnEnded(heard.text, thought, heard.finish, timings)
+        self.transcript = self.transcript.add(Turn(number, heard.text, thought, calls, observations))
+        return ended
+
+    def _decide(self, must_answer: bool) -> Generator[Event, None, tuple[Heard, Reply | Malformed]]:
+        """What the model wants to do, after at most ``_TRIES`` attempts to say it."""
+        refused: list[Action] = []
+        problem = Malformed("")
+        note = prompts.MUST_ANSWER if must_answer and not self.format.led else ""
+        for attempt in range(_TRIES):
+            decisions, shown, built = self._look(note)
+            if attempt == 0:
+                yield Decided(decisions)
+            yield built
+            links = [link.id for _, link in self.browser.openable()]
+            allowed = moves(self.transcript, links, must_answer=must_answer, led=self.format.led, refused=refused)
+            heard = yield from self.listener.hear(
+                shown, grammar=self.format.grammar(allowed), tell=growing(ThoughtDelta, self.format.thought)
+            )
+            try:
+                reply = self.format.read(heard.text)
+                repeated = self._repeats(reply)
+            except Malformed as error:
+                problem = Malformed("the reply was cut off: be shorter") if heard.finish == "length" else error
+            else:
+                if not repeated:
+                    return heard, reply
+                refused += repeated
+                problem = Malformed("this call was made just now and would return the same")
+            if heard.finish == "aborted":
+                break
+            note = prompts.malformed(str(problem))
+        return heard, problem
+
+    def _look(self, note: str) -> tuple[tuple[Decision, ...], View, ViewBuilt]:
+        """Decisions and the view they make, with more masked, oldest first, if it would not fit the context."""
+        sizes: dict[int, int] | None = None
+        room: int | None = None
+        for _ in range(2):
+            decisions = masking.decide(
+                self.transcript.turns, self.controls.policy, dict(self.controls.marks), sizes=sizes, room=room
+            )
+            shown = view.build(
+                self.transcript,
+                decisions,
+                self.controls.policy,
+                system=prompts.system(led=self.format.led),
+                note=note,
+            )
+            built = self.listener.built(shown)
+            excess = built.tokens + built.reserved - built.limit
+            if excess <= 0:
+                return decisions, shown, built
+            sizes = {s.observation: s.tokens for s in built.segments if s.kind == "body"}
+            room = max(0, sum(sizes.values()) - excess)
+        raise ContextOverflow(
+            f"turn {len(self.transcript.turns) + 1} needs {built.tokens:,} tokens and {built.reserved:,} for the reply,"
+            f" but the context holds {built.limit:,}",
+            "Unpin observations, ask a new question, or use a model with a larger context.",
+        )
+
+    def _run(self, calls: Sequence[Call], wanted: Sequence[Action]) -> list[Observation]:
+        if len(calls) == 1:
+            return [self._call(calls[0], wanted[0])]
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return list(pool.map(self._call, calls, wanted))
+
+    def _call(self, call: Call, action: Action) -> Observation:
+        match action:
+            case Search(query):
+                return self.browser.search(call.id, query)
+            case Open(id, cursor, line):
+                return self.browser.open(call.id, id, cursor, line)
+            case Find(pattern, cursor):
+                return self.browser.find(call.id, pattern, cursor)
+            case Answer():
+                raise AssertionError("an answer is not a call")
+
+    def _numbered(self, observation: Observation) -> Observation:
+        number, self.next_observation = self.next_observation, self.next_observation + 1
+        return replace(observation, number=number)
+
+    def _repeats(self, reply: Reply) -> list[Action]:
+        """The actions that were made, word for word, in the turn before. Asking again is no way on."""
+        if not self.transcript.turns:
+            return []
+        before = [(call.tool, dict(call.arguments)) for call in self.transcript.turns[-1].calls]
+        return [
+            action
+            for action in reply.actions
+            if not isinstance(action, Answer) and (actions.tool(action), actions.arguments(action)) in before
+        ]
+
+
+def _complaint(problem: Malformed) -> Observation:
+    """A reply that was no action, as an observation the model can learn from."""
+    return Observation(number=0, call="", tool="reply", header=prompts.malformed(str(problem)), body="", error=True)

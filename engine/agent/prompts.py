@@ -1,0 +1,45 @@
+"""The words the model is given. Kept short: every token here is read at every turn of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_GUIDED = """You answer questions from documents. You cannot know the answer: you search, read, and search again until you have read it.
+Reply with one JSON object per turn: why you do it, and what to do.
+{"thought": "...", "do": "search", "query": "a few words"} lists matching passages, each with a link number.
+{"thought": "...", "do": "open", "id": 2} reads the link (2) of the newest list. With "cursor": 3 and "line": 40 it reads page [3] from line 40.
+{"thought": "...", "do": "find", "text": "words"} looks for words on the page read last.
+{"thought": "...", "do": "answer", "text": "..."} ends the search.
+Every result starts with a line that begins with its page number in brackets. After some turns only that line stays and the
+text below it is hidden; opening the page by its cursor shows it again.
+Put after each sentence of the answer the page and lines that say so, like this: [3:L12-L14]. If the documents do not say it, say that."""
+
+_LED = """You search documents to answer a question. Reply with one JSON object.
+Results start with a page number in brackets. Old results keep only their first line."""
+
+_CHOOSE = "Which of the numbered passages answers the question best? Reply with its number."
+
+_WRITE = "Answer the question in one short sentence. Use only the text."
+
+MUST_ANSWER = "No more searching: answer now from what you have read."
+
+
+def system(*, led: bool) -> str:
+    """The system message of a run."""
+    return _LED if led else _GUIDED
+
+
+def malformed(reason: str) -> str:
+    """What the model is told about a reply that is no action."""
+    return f"error: {reason}. Reply with one JSON object."
+
+
+def choose(question: str, passages: Sequence[str]) -> tuple[str, str, str]:
+    """Choosing evidence: system text, the numbered passages, the request."""
+    numbered = "\n".join(f"({number}) {passage}" for number, passage in enumerate(passages, start=1))
+    return _CHOOSE, numbered, f"\n\nQuestion: {question}\nNumber of the passage that answers it:"
+
+
+def write(question: str, evidence: Sequence[str]) -> tuple[str, str, str]:
+    """Answering from chosen evidence alone: system text, the lines, the request."""
+    return _WRITE, "\n".join(evidence), f"\n\n{question}"

@@ -1,0 +1,321 @@
+"""Takes commands, owns what a run needs, emits events. The same object serves a child process and tests in-process."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from engine import replay
+from engine.agent.loop import Controls, Run
+from engine.browser.pages import PagePool
+from engine.browser.tools import Browser
+from engine.clean import clean_line
+from engine.errors import DeepSearchError, SessionError
+from engine.model.base import LanguageModel, Sampling
+from engine.protocol import (
+    AnswerNow,
+    Ask,
+    CancelIndex,
+    Command,
+    Continue,
+    Event,
+    Failed,
+    IndexPaths,
+    Marked,
+    ModelLoaded,
+    ModelLoading,
+    OpenPage,
+    OpenSession,
+    PageOpened,
+    Policy,
+    PolicySet,
+    RunEnded,
+    RunStarted,
+    Search,
+    SearchResults,
+    SessionOpened,
+    SetMark,
+    SetMasking,
+    Shutdown,
+    Stop,
+)
+from engine.recorder import Recorder
+from engine.sessions import Journal
+from engine.settings import Settings
+from engine.sources.library import Library
+
+Emit = Callable[[Event], None]
+
+_REPLY_TOKENS = 320
+"""Room kept free for each reply. Long enough for any action and a paragraph of answer."""
+
+
+class Engine:
+    """One user's engine: at most one run and one indexing at a time, searches beside them.
+
+    ``emit`` is called from several threads. ``load_model`` exists so that tests can be deterministic.
+    """
+
+    def __init__(
+        self, settings: Settings, emit: Emit, *, load_model: Callable[[Settings], LanguageModel] | None = None
+    ) -> None:
+        self._settings = settings
+        self._emit = emit
+        self._load_model = load_model or _llama
+        self._lock = threading.Lock()  # guards the one run and the one indexing
+        self._opening = threading.RLock()  # guards what is opened once: journal, model, libraries
+        self._journal: Journal | None = None
+        self._model: LanguageModel | None = None
+        self._libraries: dict[str, Library] = {}
+        self._pages: dict[str, PagePool] = {}
+        self._jobs: set[threading.Thread] = set()
+        self._controls: Controls | None = None
+        self._recorder: Recorder | None = None
+        self._policy = Policy(window=settings.window)
+        self._cancel_index: threading.Event | None = None
+
+    # ── the door ─────────────────────────────────────────────────────────────────────────────────
+
+    def warm(self) -> None:
+        """Load what the first question will need, in the background, while the user still types."""
+        self._start(self._warm)
+
+    def handle(self, command: Command) -> None:
+        """Take a command and return at once. What goes wrong later is told as a Failed event."""
+        match command:
+            case Ask() | Continue():
+                with self._lock:
+                    if self._controls is not None:
+                        self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
+                        return
+                    self._controls = controls = Controls(policy=self._policy)
+                self._start(self._answer, command, controls)
+            case Stop():
+                if self._controls is not None:
+                    self._controls.stop.set()
+            case AnswerNow():
+                if self._controls is not None:
+                    self._controls.answer_now.set()
+            case SetMasking(policy):
+                self._policy = policy
+                if self._controls is not None:
+                    self._controls.policy = policy
+                self._tell(PolicySet(policy))
+            case SetMark(observation, mark):
+                if self._controls is not None:
+                    self._controls.marks[observation] = mark
+                self._tell(Marked(observation, mark))
+            case OpenSession(session):
+                self._start(self._open_session, session)
+            case IndexPaths():
+                with self._lock:
+                    if self._cancel_index is not None:
+                        self._emit(Failed("Busy", "Indexing is under way.", "Wait for it or cancel it."))
+                        return
+                    self._cancel_index = cancel = threading.Event()
+                self._start(self._index, command, cancel)
+            case CancelIndex():
+                if self._cancel_index is not None:
+                    self._cancel_index.set()
+            case Search():
+                self._start(self._search, command)
+            case OpenPage(uri, library):
+                self._start(self._open_page, uri, library)
+            case Shutdown():
+                self.close()
+
+    def close(self) -> None:
+        """Stop what runs, finish writing, free everything."""
+        if self._controls is not None:
+            self._controls.stop.set()
+        if self._cancel_index is not None:
+            self._cancel_index.set()
+        for job in list(self._jobs):
+            job.join(timeout=20)
+        with self._opening:
+            for library in self._libraries.values():
+                library.close()
+            self._libraries.clear()
+            if self._model is not None:
+                self._model.close()
+                self._model = None
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+
+    # ── jobs, each on a thread of its own ────────────────────────────────────────────────────────
+
+    def _start(self, job: Callable[..., None], *args: object) -> None:
+        def run() -> None:
+            try:
+                job(*args)
+            except DeepSearchError as error:
+                self._emit(_failed(error))
+            except Exception as error:  # noqa: BLE001 - a bug in one job must not end the engine or stay silent
+                traceback.print_exc()
+                self._emit(Failed(type(error).__name__, clean_line(f"Unexpected: {error}"), "The engine's log has the details."))
+            finally:
+                self._jobs.discard(thread)
+
+        thread = threading.Thread(target=run, name=job.__name__, daemon=True)
+        self._jobs.add(thread)
+        thread.start()
+
+    def _warm(self) -> None:
+        library = self._library(self._settings.library)
+        self._emit(library.status())
+        self._ready_model()
+        library.warm()
+
+    def _answer(self, command: Ask | Continue, controls: Controls) -> None:
+        try:
+            run, recorder, started = self._prepare(command, controls)
+            self._recorder = recorder
+            recorder.record(started)
+            began = time.monotonic()
+            try:
+                for event in run.events():
+                    recorder.record(event)
+            except SessionError:
+                raise
+            except DeepSearchError as error:
+                recorder.record(_failed(error))
+                recorder.record(RunEnded("failed", len(run.transcript.turns), time.monotonic() - began))
+        finally:
+            self._controls = None
+
+    def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
+        """Everything a run needs, from the session's journal and the settings."""
+        journal = self._open_journal()
+        session = command.session or journal.create(clean_line(getattr(command, "question", ""), 120))
+        past = replay.past_of(journal.events(session))
+        if isinstance(command, Continue):
+            if not past.unfinished:
+                raise SessionError("There is nothing to continue: the last run of this session is finished.")
+            transcript, run_number = past.transcript, past.run
+            max_turns, library_name = past.max_turns, past.library
+            controls.policy = past.policy
+        else:
+            transcript, run_number = past.follow_up(clean_line(command.question, 4000)), past.run + 1
+            max_turns, library_name = command.max_turns or self._settings.max_turns, command.library
+            controls.policy = command.policy or self._policy
+        controls.marks.update(past.marks)
+        library = self._library(library_name or self._settings.library)
+        model = self._ready_model()
+        browser = Browser(
+            library,
+            self._pool(session, past, library),
+            count=model.count,
+            viewport_tokens=self._settings.viewport_tokens,
+            results=self._settings.search_results,
+        )
+        settings = self._settings
+        run = Run(
+            transcript,
+            model=model,
+            browser=browser,
+            controls=controls,
+            max_turns=max_turns,
+            sampling=Sampling(temperature=settings.temperature, seed=settings.seed, max_tokens=_REPLY_TOKENS),
+            next_observation=past.next_observation,
+        )
+        started = RunStarted(
+            transcript.question,
+            controls.policy,
+            library.name,
+            model.info,
+            max_turns,
+            resumed=isinstance(command, Continue),
+        )
+        return run, Recorder(journal, session, run_number, self._emit), started
+
+    def _pool(self, session: str, past: replay.Past, library: Library) -> PagePool:
+        """The pages of a session, put back from its journal if this engine has not got them."""
+        pool = self._pages.get(session)
+        if pool is None:
+            pool = self._pages[session] = PagePool()
+            for observation in past.observations:
+                pool.restore(observation, library)
+        return pool
+
+    def _open_session(self, session: str) -> None:
+        journal = self._open_journal()
+        events = list(journal.events(session))
+        for event in events:
+            self._emit(event)
+        past = replay.past_of(events)
+        self._recorder = Recorder(journal, session, past.run, self._emit)
+        self._emit(SessionOpened(journal.title(session), past.unfinished, session=session))
+
+    def _index(self, command: IndexPaths, cancel: threading.Event) -> None:
+        try:
+            library = self._library(command.library or self._settings.library)
+            paths = [Path(path).expanduser() for path in command.paths]
+            self._emit(library.index(paths, progress=self._emit, cancelled=cancel.is_set))
+            self._emit(library.status())
+        finally:
+            self._cancel_index = None
+
+    def _search(self, command: Search) -> None:
+        began = time.monotonic()
+        hits = self._library(command.library or self._settings.library).search(command.query, command.limit)
+        self._emit(SearchResults(command.query, hits, time.monotonic() - began))
+
+    def _open_page(self, uri: str, library: str) -> None:
+        document = self._library(library or self._settings.library).open(uri)
+        self._emit(PageOpened(document.uri, document.title, document.text))
+
+    # ── what is opened once and kept ─────────────────────────────────────────────────────────────
+
+    def _open_journal(self) -> Journal:
+        with self._opening:
+            if self._journal is None:
+                self._settings.prepare()
+                self._journal = Journal(self._settings.journal)
+                if self._journal.recovered_from is not None:
+                    self._emit(
+                        Failed(
+                            "JournalCorrupt",
+                            f"The journal could not be read and was set aside as {self._journal.recovered_from}.",
+                            "What could be read of it is in the new journal.",
+                        )
+                    )
+            return self._journal
+
+    def _library(self, name: str) -> Library:
+        with self._opening:
+            if name not in self._libraries:
+                self._settings.prepare()
+                self._libraries[name] = Library(self._settings.libraries_dir, name)
+            return self._libraries[name]
+
+    def _ready_model(self) -> LanguageModel:
+        with self._opening:
+            if self._model is None:
+                began = time.monotonic()
+                self._emit(ModelLoading(Path(self._settings.model).name or "starter model"))
+                self._model = self._load_model(self._settings)
+                self._emit(ModelLoaded(self._model.info, time.monotonic() - began))
+            return self._model
+
+    def _tell(self, event: Event) -> None:
+        """Record in the session at hand, if there is one; otherwise just emit."""
+        if self._recorder is not None:
+            self._recorder.record(event)
+        else:
+            self._emit(event)
+
+
+def _llama(settings: Settings) -> LanguageModel:
+    from engine.model.catalogue import resolve_model
+    from engine.model.llamacpp import LlamaCppModel
+
+    path = resolve_model(settings.model, settings.models_dir)
+    return LlamaCppModel(path, context=settings.context, threads=settings.threads)
+
+
+def _failed(error: DeepSearchError) -> Failed:
+    return Failed(type(error).__name__, str(error), error.hint)

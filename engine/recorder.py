@@ -1,0 +1,37 @@
+"""Gives a session's events their place in time, writes them down, then passes them on. In that order: what a
+front end has seen is in the journal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine.protocol import Event, TurnStarted
+from engine.sessions import Journal
+
+
+class Recorder:
+    """The one writer of a session's events. Safe to use from several threads."""
+
+    def __init__(self, journal: Journal, session: str, run: int, emit: Callable[[Event], None]) -> None:
+        self.session = session
+        self.run = run
+        self._journal = journal
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._seq = journal.next_seq(session)
+        self._turn = 0
+
+    def record(self, event: Event) -> None:
+        """Stamp, append, emit. Raises SessionError where the journal cannot be written."""
+        with self._lock:
+            if isinstance(event, TurnStarted):
+                self._turn = event.turn
+            stamped = replace(
+                event, session=self.session, run=self.run, turn=self._turn, seq=self._seq, at=time.time()
+            )
+            self._journal.append(stamped)
+            self._seq += 1
+            self._emit(stamped)
