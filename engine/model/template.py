@@ -1,0 +1,101 @@
+"""A model's own chat template, filled so that no text in a message can pass for template.
+
+The template is rendered with a sentinel where each segment goes and cut at the sentinels. What lies between is the
+template's own text and may hold special tokens; the segments never meet the template and are tokenised without them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.context.segments import Message, Segment, View
+from engine.errors import ModelError
+
+_SENTINEL = re.compile("\ue000(\\d+)\ue001")
+
+PLAIN = (
+    "{% for message in messages %}{{ message.role }}:\n{{ message.content }}\n\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:\n{% endif %}"
+)
+"""For models that come without a template."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the prompt: a segment, or (``segment`` is None) text of the template."""
+
+    text: str
+    segment: Segment | None = None
+
+
+class ChatTemplate:
+    """A Jinja chat template, sandboxed: a model file is outside text too."""
+
+    def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
+        from jinja2.exceptions import TemplateError
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        self._error = TemplateError
+        self._bos, self._eos = bos, eos
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = _now
+        try:
+            self._template = environment.from_string(source or PLAIN)
+        except TemplateError as error:
+            raise ModelError(f"the model's chat template cannot be read: {error}") from error
+
+    def pieces(self, view: View) -> tuple[Piece, ...]:
+        """The prompt for a view, ending where the reply begins (``view.opening`` comes after it).
+
+        Raises ModelError where the template refuses the messages or loses one.
+        """
+        try:
+            return self._render(view.messages)
+        except self._error as error:
+            if len(view.messages) > 1 and view.messages[0].role == "system":  # many templates know no system role
+                system, first, *rest = view.messages
+                merged = Message(first.role, (*system.segments, Segment("template", "\n\n"), *first.segments))
+                try:
+                    return self._render((merged, *rest))
+                except self._error as second:
+                    error = second
+            raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
+
+    def _render(self, messages: Sequence[Message]) -> tuple[Piece, ...]:
+        segments: list[Segment] = []
+        filled = []
+        for message in messages:
+            places = range(len(segments), len(segments) + len(message.segments))
+            segments += message.segments
+            filled.append({"role": message.role, "content": "".join(f"\ue000{place}\ue001" for place in places)})
+        text = self._template.render(
+            messages=filled, add_generation_prompt=True, bos_token=self._bos, eos_token=self._eos, tools=None
+        )
+        parts = _SENTINEL.split(text)
+        if [int(place) for place in parts[1::2]] != list(range(len(segments))):
+            raise ModelError("the model's chat template drops or repeats messages")
+        pieces = [Piece(parts[0])] if parts[0] else []
+        for place, wrapper in zip(parts[1::2], parts[2::2], strict=True):
+            segment = segments[int(place)]
+            pieces.append(Piece(segment.text, segment))
+            if wrapper:
+                pieces.append(Piece(wrapper))
+        return tuple(pieces)
+
+
+def _refuse(message: str) -> Any:
+    from jinja2.exceptions import TemplateError
+
+    raise TemplateError(message)
+
+
+def _now(form: str) -> str:
+    from datetime import datetime
+
+    return datetime.now().astimezone().strftime(form)
