@@ -156,7 +156,11 @@ class Engine:
                 self._emit(_failed(error))
             except Exception as error:  # noqa: BLE001 - a bug in one job must not end the engine or stay silent
                 traceback.print_exc()
-                self._emit(Failed(type(error).__name__, clean_line(f"Unexpected: {error}"), "The engine's log has the details."))
+                self._emit(
+                    Failed(
+                        type(error).__name__, clean_line(f"Unexpected: {error}"), "The engine's log has the details."
+                    )
+                )
             finally:
                 self._jobs.discard(thread)
 

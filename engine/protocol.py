@@ -590,7 +590,9 @@ def _value(hint: Any, data: Any) -> Any:
     """``data`` as JSON gave it, turned into what the type ``hint`` says. Fields unknown here are ignored."""
     if dataclasses.is_dataclass(hint):
         hints = _hints(typing.cast(type, hint))
-        return typing.cast(Any, hint)(**{name: _value(hints[name], value) for name, value in data.items() if name in hints})
+        return typing.cast(Any, hint)(
+            **{name: _value(hints[name], value) for name, value in data.items() if name in hints}
+        )
     origin = typing.get_origin(hint)
     if origin is tuple:
         item = typing.get_args(hint)[0]

@@ -1,5 +1,6 @@
 """Gives a session's events their place in time, writes them down, then passes them on. In that order: what a
-front end has seen is in the journal."""
+front end has seen is in the journal.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +30,7 @@ class Recorder:
         with self._lock:
             if isinstance(event, TurnStarted):
                 self._turn = event.turn
-            stamped = replace(
-                event, session=self.session, run=self.run, turn=self._turn, seq=self._seq, at=time.time()
-            )
+            stamped = replace(event, session=self.session, run=self.run, turn=self._turn, seq=self._seq, at=time.time())
             self._journal.append(stamped)
             self._seq += 1
             self._emit(stamped)

@@ -102,9 +102,7 @@ def _write(question: str, chosen: Sequence[Passage], listener: Listener) -> Gene
     return f"{sentence.rstrip()} {marker}"
 
 
-def _hear(
-    view: View, listener: Listener, grammar: str = "", *, tell: bool = False
-) -> Generator[Event, None, Heard]:
+def _hear(view: View, listener: Listener, grammar: str = "", *, tell: bool = False) -> Generator[Event, None, Heard]:
     yield listener.built(view)
     if tell:
         return (yield from listener.hear(view, grammar=grammar, tell=growing(AnswerDelta)))

@@ -65,7 +65,9 @@ def _with_reply(timings: Timings, tokens: int, seconds: float) -> Timings:
     )
 
 
-def growing(make: Callable[[str], Event], read: Callable[[str], str] = lambda text: text) -> Callable[[str], Iterable[Event]]:
+def growing(
+    make: Callable[[str], Event], read: Callable[[str], str] = lambda text: text
+) -> Callable[[str], Iterable[Event]]:
     """A ``tell`` for text that grows: makes an event of each new piece of ``read(reply so far)``."""
     told = ""
 

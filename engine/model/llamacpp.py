@@ -248,5 +248,5 @@ def _library() -> Any:
 
 
 def _last_error(otherwise: str) -> str:
-    return clean_line(next((line for line in _native_errors if "error" in line.lower() or "fail" in line.lower()), otherwise))
-
+    telling = (line for line in _native_errors if "error" in line.lower() or "fail" in line.lower())
+    return clean_line(next(telling, otherwise))

@@ -14,7 +14,7 @@ from engine.model.base import Sampling
 
 
 class Sampler:
-    """llama.cpp's samplers for one reply. A context manager: leaving it frees them. Raises ModelError for a bad grammar."""
+    """llama.cpp's samplers for one reply; leaving the context frees them. Raises ModelError for a bad grammar."""
 
     def __init__(self, lib: Any, vocab: Any, sampling: Sampling, grammar: str) -> None:
         import numpy as np

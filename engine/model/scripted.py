@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from engine.context.segments import View
 from engine.errors import ContextOverflow, GenerationFailed
@@ -86,7 +87,9 @@ class ScriptedModel:
             time.sleep(self._delay)
             text, written = text + token, written + 1
             yield Text(token)
-        reason = "aborted" if cancelled() else "length" if written == sampling.max_tokens else "stop"
+        reason: Literal["aborted", "length", "stop"] = "length" if written == sampling.max_tokens else "stop"
+        if cancelled():
+            reason = "aborted"
         yield Finished(text, written, reason, time.monotonic() - began)
 
     def _reply(self, view: View) -> str:

@@ -57,7 +57,7 @@ class ChatTemplate:
         """
         try:
             return self._render(view.messages)
-        except self._error as error:
+        except self._error:
             if len(view.messages) > 1 and view.messages[0].role == "system":  # many templates know no system role
                 system, first, *rest = view.messages
                 merged = Message(first.role, (*system.segments, Segment("template", "\n\n"), *first.segments))

@@ -45,7 +45,9 @@ class Guided:
         if moves.find:
             actions.append(_object("find", "text", gbnf.json_string(2, 80)))
         if moves.answer:
-            actions.append(gbnf.literal('"do":"answer"') if self.led else _object("answer", "text", gbnf.json_string(1, 900)))
+            actions.append(
+                gbnf.literal('"do":"answer"') if self.led else _object("answer", "text", gbnf.json_string(1, 900))
+            )
         thought = "" if self.led else f"{_THOUGHT_KEY} {gbnf.json_string(0, 240)} {gbnf.literal(',')} "
         root = f"root ::= {gbnf.literal('{')} {thought}( {' | '.join(actions)} ) {gbnf.literal('}')}"
         return "\n".join([root, *(f"{name} ::= {body}" for name, body in rules.items())]) + "\n"

@@ -1,0 +1,103 @@
+"""What a session's events say about its past: enough to follow up, to continue and to put the pages back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from engine.context.transcript import Call, Exchange, Transcript, Turn
+from engine.protocol import (
+    AnswerReady,
+    CallStarted,
+    Event,
+    Mark,
+    Marked,
+    Observation,
+    Observed,
+    Policy,
+    PolicySet,
+    RunEnded,
+    RunStarted,
+    TurnEnded,
+    TurnStarted,
+)
+
+
+@dataclass(frozen=True)
+class Past:
+    """A session so far. ``transcript`` is the last run's, with its finished turns and the exchanges before it.
+
+    ``unfinished``: the last run can be continued, because it was stopped, failed or never ended.
+    ``observations`` are those of all runs' finished turns, oldest first.
+    """
+
+    run: int = 0
+    transcript: Transcript = field(default_factory=lambda: Transcript(""))
+    policy: Policy = field(default_factory=Policy)
+    marks: Mapping[int, Mark] = field(default_factory=dict)
+    observations: tuple[Observation, ...] = ()
+    next_observation: int = 1
+    unfinished: bool = False
+    answer: str = ""
+    max_turns: int = 0
+    library: str = ""
+
+    def follow_up(self, question: str) -> Transcript:
+        """The transcript of a new question in this session: what was asked and answered before, and no turns yet."""
+        if not self.answer:
+            return Transcript(question, history=self.transcript.history)
+        exchange = Exchange(self.transcript.question, self.answer)
+        return Transcript(question, history=(*self.transcript.history, exchange))
+
+
+@dataclass(frozen=True)
+class _Open:
+    """The turn being told: it counts only once it has ended."""
+
+    calls: tuple[Call, ...] = ()
+    observations: tuple[Observation, ...] = ()
+
+
+def past_of(events: Iterable[Event]) -> Past:
+    """The past that ``events``, cut off anywhere, tell of. A turn that did not end leaves only used-up numbers."""
+    past, turn = Past(), _Open()
+    for event in events:
+        match event:
+            case RunStarted(resumed=True) if past.run == event.run:
+                past, turn = replace(past, unfinished=True, answer=""), _Open()
+            case RunStarted(question, policy, library, _, max_turns):
+                past = replace(
+                    past,
+                    run=event.run,
+                    transcript=past.follow_up(question),
+                    policy=policy,
+                    unfinished=True,
+                    answer="",
+                    max_turns=max_turns,
+                    library=library,
+                )
+                turn = _Open()
+            case TurnStarted():
+                turn = _Open()
+            case CallStarted(call, tool, arguments):
+                turn = replace(turn, calls=(*turn.calls, Call(call, tool, arguments)))
+            case Observed(observation):
+                turn = replace(turn, observations=(*turn.observations, observation))
+                past = replace(past, next_observation=max(past.next_observation, observation.number + 1))
+            case TurnEnded(raw, thought):
+                ended = Turn(event.turn, raw, thought, turn.calls, turn.observations)
+                past = replace(
+                    past,
+                    transcript=past.transcript.add(ended),
+                    observations=(*past.observations, *turn.observations),
+                )
+                turn = _Open()
+            case AnswerReady(text):
+                past = replace(past, answer=text)
+            case Marked(observation, mark):
+                past = replace(past, marks={**past.marks, observation: mark})
+            case PolicySet(policy):
+                past = replace(past, policy=policy)
+            case RunEnded(why):
+                past = replace(past, unfinished=why in ("stopped", "failed"))
+    return past

@@ -1,0 +1,188 @@
+"""What is known of each file: the truth that the chunk table can be made from again, in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from engine.errors import LibraryCorrupt, LibraryError
+from engine.sources.library.extract import Extracted, Section
+
+REBUILD = "Rebuild the library: your files are not touched, they are only read again."
+
+_VERSION = 1
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS documents (
+    id TEXT PRIMARY KEY, uri TEXT NOT NULL UNIQUE, path BLOB NOT NULL, root BLOB NOT NULL, shown TEXT NOT NULL,
+    kind TEXT NOT NULL, title TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL,
+    recipe TEXT NOT NULL, chunks INTEGER NOT NULL, lines INTEGER NOT NULL, error TEXT NOT NULL, hint TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS texts (
+    id TEXT PRIMARY KEY REFERENCES documents (id) ON DELETE CASCADE, text BLOB NOT NULL, sections TEXT NOT NULL
+) STRICT;
+PRAGMA user_version = {_VERSION};
+"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One file or folder the library knows.
+
+    ``path`` and ``root`` are real paths as bytes, since a file name need not be text; ``shown`` is what people see.
+    ``hash`` is empty where nothing could be read yet. ``recipe`` names what the chunks were made with, empty where
+    they must be made again. ``error`` is why it could not be read the last time, in words, with a ``hint``; what was
+    read before stays.
+    """
+
+    id: str
+    uri: str
+    path: bytes
+    root: bytes
+    shown: str
+    kind: str = ""
+    title: str = ""
+    size: int = -1
+    mtime_ns: int = -1
+    hash: str = ""
+    recipe: str = ""
+    chunks: int = 0
+    lines: int = 0
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def indexed(self) -> bool:
+        """Whether there is a text of it."""
+        return bool(self.hash)
+
+
+def _packed(document: Extracted) -> tuple[bytes, str]:
+    sections = [(each.start, each.trail) for each in document.sections]
+    return zlib.compress(document.text.encode()), json.dumps(sections)
+
+
+_COLUMNS = tuple(each.name for each in fields(Record))
+_UPSERT = (
+    f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
+
+
+class Documents:
+    """The documents of one library. Safe to use from several threads; opens on first use."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    def exists(self) -> bool:
+        """Whether there is a list on disk, readable or not. Cheap."""
+        return self._path.exists()
+
+    def all(self) -> dict[str, Record]:
+        """Every record, by id."""
+        with self._use() as db:
+            rows = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM documents ORDER BY shown").fetchall()
+        return {row[0]: Record(*row) for row in rows}
+
+    def any_text(self) -> bool:
+        """Whether there is anything to search."""
+        with self._use() as db:
+            return bool(db.execute("SELECT EXISTS (SELECT 1 FROM texts)").fetchone()[0])
+
+    def get(self, ids: Iterable[str]) -> dict[str, Record]:
+        """The records with these ids; unknown ones are missing from the answer."""
+        wanted = list(ids)
+        with self._use() as db:
+            query = f"SELECT {', '.join(_COLUMNS)} FROM documents WHERE id IN ({', '.join('?' * len(wanted))})"
+            return {row[0]: Record(*row) for row in db.execute(query, wanted)}
+
+    def by_uri(self, uri: str) -> Record | None:
+        """The record of the document with this uri, if there is one."""
+        with self._use() as db:
+            row = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM documents WHERE uri = ?", (uri,)).fetchone()
+        return Record(*row) if row else None
+
+    def text(self, document: str) -> Extracted | None:
+        """The document as it was when it was indexed."""
+        with self._use() as db:
+            row = db.execute(
+                "SELECT title, text, sections FROM texts JOIN documents USING (id) WHERE id = ?", (document,)
+            ).fetchone()
+            if row is None:
+                return None
+            text = zlib.decompress(row[1]).decode()
+            return Extracted(row[0], text, tuple(Section(start, tuple(trail)) for start, trail in json.loads(row[2])))
+
+    def put(self, records: Sequence[Record], texts: Mapping[str, Extracted] | None = None) -> None:
+        """Write these records and texts, all or none."""
+        with self._use() as db, db:
+            db.executemany(_UPSERT, [tuple(getattr(record, name) for name in _COLUMNS) for record in records])
+            db.executemany(
+                "INSERT OR REPLACE INTO texts (id, text, sections) VALUES (?, ?, ?)",
+                [(document, *_packed(each)) for document, each in (texts or {}).items()],
+            )
+
+    def delete(self, ids: Iterable[str]) -> None:
+        with self._use() as db, db:
+            db.executemany("DELETE FROM documents WHERE id = ?", [(each,) for each in ids])
+
+    def forget_recipes(self, ids: Iterable[str] | None = None) -> None:
+        """Make the chunks of these documents, or of all, due again."""
+        with self._use() as db, db:
+            if ids is None:
+                db.execute("UPDATE documents SET recipe = ''")
+            else:
+                db.executemany("UPDATE documents SET recipe = '' WHERE id = ?", [(each,) for each in ids])
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def discard(self) -> Path | None:
+        """Set an unreadable file aside, so that a new one can begin. Where it went, if there was one."""
+        self.close()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        if not self._path.exists():
+            return None
+        aside = self._path.with_suffix(".broken")
+        return self._path.replace(aside)
+
+    @contextmanager
+    def _use(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._open()
+                yield self._connection
+            except sqlite3.OperationalError as error:
+                raise LibraryError(f"The library's list of documents cannot be used: {error}.", "Try again.") from error
+            except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError) as error:
+                raise LibraryCorrupt(f"The library's list of documents is damaged: {error}.", REBUILD) from error
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
+        try:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _VERSION:
+                raise ValueError(f"it was made by a newer version ({version})")
+            db.execute("PRAGMA journal_mode = WAL")  # searching goes on while another process indexes
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA foreign_keys = ON")
+            if version < _VERSION:
+                db.executescript(_SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+        return db

@@ -1,0 +1,68 @@
+"""What an extractor makes of a file, and the small tools that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Section:
+    """The text from the offset ``start`` to the next section stands under these headings, outermost first."""
+
+    start: int
+    trail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading at the offsets ``start`` to ``end``, with its underline if it has one; ``level`` 1 is the outermost."""
+
+    start: int
+    end: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A document as it is kept. ``text`` is canonical: clean, lines end with LF alone, and every offset counts in it.
+
+    ``sections`` are in order and the first starts at 0. ``title`` is empty where the document names none.
+    """
+
+    title: str
+    text: str
+    sections: tuple[Section, ...]
+
+
+class Extractor(Protocol):
+    """Turns the bytes of one file into text. Raises NotTextError where they hold none."""
+
+    def __call__(self, data: bytes) -> Extracted: ...
+
+
+class NotTextError(ValueError):
+    """The bytes are not a text. The message says why, in words for a person."""
+
+
+def build(title: str, text: str, headings: Iterable[Heading]) -> Extracted:
+    """The document cut into sections at its headings.
+
+    A heading with nothing but a deeper heading under it joins that one: alone it would be a section without content.
+    """
+    sections = [Section(0)]
+    above: list[Heading] = []
+    content = 0  # where the last section's own text begins, after its heading
+    for heading in headings:
+        deeper = not above or heading.level > above[-1].level
+        while above and above[-1].level >= heading.level:
+            above.pop()
+        above.append(heading)
+        start = heading.start
+        if deeper and not text[content:start].strip():
+            start = sections.pop().start
+        sections.append(Section(start, tuple(each.text for each in above)))
+        content = heading.end
+    return Extracted(title, text, tuple(sections))

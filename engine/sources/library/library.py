@@ -1,0 +1,163 @@
+"""The library: documents on this machine, searched by words and by meaning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine.clean import clean_line
+from engine.errors import EmbedderMissing, LibraryCorrupt, LibraryError, NotFound
+from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, LibraryOpened
+from engine.sources.base import Document
+from engine.sources.library.documents import Documents, Record
+from engine.sources.library.embed import Embedder, MiniLM
+from engine.sources.library.ingest import Ingest
+from engine.sources.library.lock import writing
+from engine.sources.library.roots import Roots, add
+from engine.sources.library.search import search
+from engine.sources.library.table import Table
+
+Progress = Callable[[IndexProgress], None]
+Cancelled = Callable[[], bool]
+
+
+def _quiet(progress: IndexProgress) -> None: ...
+
+
+def _never() -> bool:
+    return False
+
+
+class Library:
+    """A named index under ``root``, in a folder of its own. Implements :class:`engine.sources.base.Source`.
+
+    Cheap to make: files and heavy libraries are opened when they are first needed. Safe to use from several threads
+    and processes; indexing takes the one writer's lock and raises LibraryLocked where another has it. Where the index
+    on disk cannot be read, every method but :meth:`rebuild` raises LibraryCorrupt.
+    """
+
+    def __init__(self, root: Path, name: str = "default", *, embedder: Embedder | None = None) -> None:
+        if clean_line(name) != name or name in ("", ".", "..") or any(char in name for char in '/\\:*?"<>|'):
+            raise LibraryError(f"{clean_line(name)!r} cannot name a library.", "Use letters, digits and dashes.")
+        home = root / name
+        self._name = name
+        self._embedder = embedder or MiniLM()
+        self._roots = Roots(home / "roots.json")
+        self._documents = Documents(home / "documents.db")
+        self._table = Table(home / "chunks", self._embedder.dimensions, self._embedder.name)
+        self._lock = home / "writer.lock"
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return self._name
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
+        """The best hits first, by words and meaning; by words alone where vectors or the model are missing."""
+        if not self._documents.exists() or not self._documents.any_text():
+            return ()
+        return search(query, limit, table=self._table, documents=self._documents, embedder=self._embedder)
+
+    def open(self, uri: str) -> Document:
+        """A document as it was when it was indexed, whatever became of its file. Raises NotFound."""
+        record = self._documents.by_uri(uri) if self._documents.exists() else None
+        extracted = self._documents.text(record.id) if record else None
+        if record is None or extracted is None:
+            raise NotFound(f"The library has no document {clean_line(uri)}.", "Search for it, and open what is found.")
+        return Document(record.uri, record.shown, record.title, extracted.text)
+
+    def documents(self) -> tuple[Record, ...]:
+        """Everything that can be searched, by the path that is shown."""
+        return tuple(each for each in self._records() if each.indexed)
+
+    def failures(self) -> tuple[FileFailure, ...]:
+        """What could not be read when it was last looked at, and why."""
+        return tuple(FileFailure(each.shown, each.error, each.hint) for each in self._records() if each.error)
+
+    def roots(self) -> tuple[Path, ...]:
+        """The folders and files that indexing without a path looks at."""
+        return tuple(self._roots.load())
+
+    def status(self) -> LibraryOpened:
+        """What there is now."""
+        records = self._records()
+        indexed = sum(each.indexed for each in records)
+        failures = sum(bool(each.error) for each in records)
+        if not indexed:
+            return LibraryOpened(self._name, 0, 0, 0, failures)
+        counts = self._table.counts()
+        return LibraryOpened(self._name, indexed, counts.chunks, counts.embedded, failures)
+
+    def warm(self) -> None:
+        """Load now what the first search needs: seconds, once a process."""
+        import lancedb  # noqa: F401 - so that the first indexing finds it loaded, too
+
+        if self.documents():
+            self._table.counts()
+        try:
+            self._embedder.query("warm")
+        except EmbedderMissing:
+            return  # text search works without it, and indexing reports it
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────
+
+    def index(
+        self, paths: Sequence[Path] = (), *, progress: Progress = _quiet, cancelled: Cancelled = _never
+    ) -> IndexEnded:
+        """Take in new and changed files under ``paths``, take out deleted ones. No paths: all that is known, again.
+
+        A file that fails is in the answer's ``failures``, never an exception. Cancelled between two files or two
+        batches of vectors; what is written stays, and the next run goes on from there.
+        """
+        with writing(self._lock):
+            return self._ingest(paths, progress, cancelled)
+
+    def rebuild(self, *, progress: Progress = _quiet, cancelled: Cancelled = _never) -> IndexEnded:
+        """Throw the index away and make it again from the files, or from the stored text of those out of reach."""
+        with writing(self._lock):
+            self._table.discard()
+            try:
+                records = tuple(self._documents.all().values())
+                self._documents.forget_recipes()
+            except LibraryCorrupt:
+                records = ()
+                self._documents.discard()
+            try:
+                self._roots.load()
+            except LibraryCorrupt:
+                roots: list[Path] = []
+                for record in records:
+                    roots = add(roots, Path(os.fsdecode(record.root)))
+                self._roots.save(roots)
+            return self._ingest((), progress, cancelled)
+
+    def forget(self, root: Path) -> None:
+        """Take a root and all that was indexed under it out of the library. Files are not touched."""
+        with writing(self._lock):
+            below = [each.id for each in self._records() if Path(os.fsdecode(each.root)) == root]
+            if self._table.exists():
+                self._table.delete(below)
+            self._documents.delete(below)
+            self._roots.save([each for each in self._roots.load() if each != root])
+
+    def close(self) -> None:
+        """Let go of all files. The next use opens them again."""
+        self._table.close()
+        self._documents.close()
+
+    def _ingest(self, paths: Sequence[Path], progress: Progress, cancelled: Cancelled) -> IndexEnded:
+        return Ingest(
+            self._name,
+            roots=self._roots,
+            documents=self._documents,
+            table=self._table,
+            embedder=self._embedder,
+            progress=progress,
+            cancelled=cancelled,
+        ).run(paths)
+
+    def _records(self) -> tuple[Record, ...]:
+        return tuple(self._documents.all().values()) if self._documents.exists() else ()

@@ -1,0 +1,268 @@
+"""The chunks in LanceDB: one table for full text and vectors, made anew from the documents whenever it is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import LibraryCorrupt, LibraryError
+from engine.sources.library.documents import REBUILD
+
+if TYPE_CHECKING:
+    from engine.sources.library.embed import Vectors
+
+# Read when lancedb is imported: its native side would write warnings where a screen may be.
+os.environ.setdefault("LANCEDB_LOG", "error")
+
+_NAME = "chunks"
+_INDEX_VECTORS_FROM = 50_000
+"""Vectors. Below, comparing with every one is exact and takes milliseconds."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A chunk as it is stored. ``hash`` names its text, ``vector`` is None until it is embedded."""
+
+    document: str
+    number: int
+    heading: str
+    first: int
+    last: int
+    start: int
+    end: int
+    text: str
+    hash: str
+    vector: Vectors | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.document}:{self.number}"
+
+
+@dataclass(frozen=True)
+class Counts:
+    chunks: int
+    embedded: int
+
+
+class Table:
+    """The chunk table of one library. Safe to use from several threads; one process writes, any number read.
+
+    Every method raises LibraryCorrupt where what is on disk cannot be read.
+    """
+
+    def __init__(self, folder: Path, dimensions: int, model: str) -> None:
+        self._folder = folder
+        self._dimensions = dimensions
+        self._model = model
+        self._lock = threading.Lock()
+        self._table: Any = None
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+    def exists(self) -> bool:
+        """Whether there is a table on disk, readable or not. Cheap."""
+        return self._folder.exists()
+
+    def counts(self) -> Counts:
+        with self._use() as table:
+            return Counts(table.count_rows(), table.count_rows("vector IS NOT NULL"))
+
+    def documents(self) -> dict[str, int]:
+        """How many chunks there are of each document."""
+        with self._use() as table:
+            found = table.search().select(["document"]).to_arrow()["document"].value_counts().to_pylist()
+        return {each["values"]: each["counts"] for each in found}
+
+    def search_text(self, query: str, limit: int) -> list[Row]:
+        """The rows that share words with the query, best by BM25 first."""
+        from lancedb.query import MatchQuery
+
+        words = _words(query)
+        with self._use() as table:
+            search = table.search(MatchQuery(words, "words"), query_type="fts").select([*_COLUMNS, "_score"])
+            return _rows(search.limit(limit).to_arrow())
+
+    def search_vector(self, vector: Vectors, limit: int) -> list[Row]:
+        """The rows nearest in meaning, nearest first. Rows without a vector are not among them."""
+        with self._use() as table:
+            search = table.search(vector, vector_column_name="vector", query_type="vector").distance_type("cosine")
+            # Refining compares exact vectors again where an index holds rounded ones; without an index it does nothing.
+            return _rows(search.refine_factor(10).select([*_COLUMNS, "_distance"]).limit(limit).to_arrow())
+
+    def pending(self, limit: int) -> list[tuple[str, str]]:
+        """The id and text of rows that have no vector yet."""
+        with self._use() as table:
+            found = table.search().where("vector IS NULL").select(["id", "text"]).limit(limit).to_arrow()
+        return list(zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True))
+
+    def vectors(self, hashes: Collection[str]) -> dict[str, Vectors]:
+        """The vectors there are already of these texts, whichever document they stand in."""
+        if not hashes:
+            return {}
+        with self._use() as table:
+            wanted = f"vector IS NOT NULL AND hash IN ({_quoted(hashes)})"
+            found = table.search().where(wanted).select(["hash", "vector"]).to_arrow()
+        return dict(zip(found["hash"].to_pylist(), _matrix(found), strict=True))
+
+    # ── writing; only with the library's lock held ───────────────────────────────────────────────
+
+    def replace(self, documents: Collection[str], rows: Sequence[Row]) -> None:
+        """Make ``rows`` all there is of these documents, in one commit, so that no kill can lose one half of it."""
+        if not documents:
+            return
+        with self._use(create=True) as table:
+            merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge = merge.when_not_matched_by_source_delete(f"document IN ({_quoted(documents)})")
+            merge.execute(self._arrow(rows), on_bad_vectors="null")  # a NULL counts as a bad one
+
+    def set_vectors(self, ids: Sequence[str], vectors: Vectors) -> None:
+        """Give rows their vectors. Raises ValueError for what is no unit vector: it would be stored as none at all."""
+        import numpy as np
+        import pyarrow as pa
+
+        if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
+            raise ValueError("an embedder must make vectors of length 1")
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+        data = pa.table({"id": list(ids), "vector": pa.FixedSizeListArray.from_arrays(flat, self._dimensions)})
+        with self._use(create=True) as table:
+            table.merge_insert("id").when_matched_update_all().execute(data)
+
+    def delete(self, documents: Collection[str]) -> None:
+        if documents:
+            with self._use(create=True) as table:
+                table.delete(f"document IN ({_quoted(documents)})")
+
+    def tidy(self) -> None:
+        """Bring new rows into the indexes, join small files, and let go of versions nobody reads any more."""
+        from lancedb.index import IvfSq
+
+        with self._use(create=True) as table:
+            embedded = table.count_rows("vector IS NOT NULL")
+            if embedded >= _INDEX_VECTORS_FROM and _indexed(table, "vector") * 4 <= embedded:
+                table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
+            try:
+                # Never with delete_unverified: that removes what another process may just be writing.
+                table.optimize(cleanup_older_than=timedelta(hours=1))
+            except RuntimeError as error:
+                if "conflict" not in str(error).lower():
+                    raise  # losing to another commit is no harm: the next tidying does it
+
+    def discard(self) -> None:
+        """Throw the table away, readable or not."""
+        self.close()
+        if self._folder.is_dir() and not self._folder.is_symlink():
+            shutil.rmtree(self._folder)
+        else:
+            self._folder.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        with self._lock:
+            self._table = None
+
+    # ── opening ──────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _use(self, *, create: bool = False) -> Iterator[Any]:
+        """The open table, with whatever the library below raises told as LibraryCorrupt."""
+        try:
+            with self._lock:
+                if self._table is None:
+                    self._table = self._open(create)
+                table = self._table
+            yield table
+        except (RuntimeError, OSError, ValueError) as error:
+            if "space left" in str(error) or "os error 28" in str(error):
+                raise LibraryError("The disk is full.", "Make room on it and index again.") from error
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise LibraryCorrupt(f"The library's index cannot be used: {reason}", REBUILD) from error
+
+    def _open(self, create: bool) -> Any:
+        if create and not self.exists():
+            self._create()
+        table = self._connect(self._folder).open_table(_NAME)
+        if not table.schema.equals(self._schema(), check_metadata=True):
+            raise RuntimeError("it was made by another version or for another embedding model")
+        return table
+
+    def _create(self) -> None:
+        """Make the table with its indexes beside its place, then put it there: it exists whole or not at all."""
+        from lancedb.index import FTS, BTree
+
+        fresh = self._folder.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        table = self._connect(fresh).create_table(_NAME, schema=self._schema())
+        # ICU finds words where no spaces are, as in Japanese. No positions: phrases are not searched.
+        text = FTS(base_tokenizer="icu", with_position=False, stem=True, remove_stop_words=True, ascii_folding=True)
+        table.create_index("words", config=text)
+        for column in ("id", "document", "hash"):
+            table.create_index(column, config=BTree())
+        fresh.rename(self._folder)
+
+    def _connect(self, folder: Path) -> Any:
+        import lancedb
+
+        # Readers in other processes look for new commits when what they know is older than this.
+        return lancedb.connect(folder, read_consistency_interval=timedelta(seconds=2))
+
+    def _schema(self) -> Any:
+        import pyarrow as pa
+
+        text, number = pa.string(), pa.int32()
+        types = {"id": text, "document": text, "number": number, "heading": text, "first": number, "last": number}
+        types |= {"start": pa.int64(), "end": pa.int64(), "text": text, "hash": text, "words": text}
+        types["vector"] = pa.list_(pa.float32(), self._dimensions)
+        return pa.schema(types, metadata={"embedder": self._model})
+
+    def _arrow(self, rows: Sequence[Row]) -> Any:
+        import pyarrow as pa
+
+        made = [
+            {**{name: getattr(row, name) for name in _COLUMNS}, "id": row.id, "words": _words(row.text)} for row in rows
+        ]
+        return pa.Table.from_pylist(made, schema=self._schema())
+
+
+_COLUMNS = ("document", "number", "heading", "first", "last", "start", "end", "text", "hash", "vector")
+
+
+def _words(text: str) -> str:
+    """The text as the full-text index reads it: the parts of a name like ``set_num_threads`` are words of their own."""
+    return text.replace("_", " ")
+
+
+def _quoted(values: Collection[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+def _indexed(table: Any, column: str) -> int:
+    """How many rows the index of a column holds, 0 where there is none."""
+    for index in table.list_indices():
+        if index.columns == [column]:
+            return int(table.index_stats(index.name).num_indexed_rows)
+    return 0
+
+
+def _rows(found: Any) -> list[Row]:
+    columns = [found[name].to_pylist() for name in _COLUMNS[:-1]]
+    return [Row(*values) for values in zip(*columns, _matrix(found), strict=True)]
+
+
+def _matrix(found: Any) -> list[Vectors | None]:
+    """The vectors of an Arrow table, without making a Python number of each element."""
+    import numpy as np
+
+    vectors: list[Vectors | None] = []
+    for piece in found["vector"].chunks:
+        present = np.asarray(piece.is_valid())
+        matrix = piece.flatten().to_numpy(zero_copy_only=False).reshape(-1, piece.type.list_size)
+        held = iter(matrix)  # flatten leaves the missing ones out
+        vectors.extend(next(held) if each else None for each in present)
+    return vectors
