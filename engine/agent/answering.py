@@ -35,7 +35,7 @@ def answer(text: str, question: str, listener: Listener, browser: Browser) -> Ge
     """Tell the answer and its checked citations. An empty ``text`` is written here, from evidence."""
     if text:
         return (yield from _tell(text, browser))
-    passages = evidence.passages(question, browser.read(), limit=CANDIDATES)
+    passages = evidence.passages(question, browser.pool, limit=CANDIDATES)
     if not passages or passages[0].relevance < RELEVANT:
         yield AnswerReady(_declined(passages), told=False)
         return "not_told"

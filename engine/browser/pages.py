@@ -1,0 +1,112 @@
+"""The pages the agent has seen, each at a cursor that is never used again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.errors import DeepSearchError, NotFound
+from engine.protocol import Link, Observation
+from engine.sources.base import Source
+
+Kind = Literal["results", "document", "find"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A document as it was opened, or a list of links. Lines are the text's own, counted from 1."""
+
+    kind: Kind
+    title: str
+    uri: str
+    path: str
+    text: str
+    links: tuple[Link, ...] = ()
+    cursor: int = -1
+    lines: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lines", tuple(self.text.removesuffix("\n").split("\n")))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Lines of a document that the agent was shown."""
+
+    cursor: int
+    first: int
+    last: int
+
+
+class PagePool:
+    """Pages by cursor, from 0 on. Nothing is ever taken out. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._pages: dict[int, Page] = {}
+        self._seen: list[Seen] = []
+        self._lock = threading.Lock()
+
+    def add(self, page: Page) -> Page:
+        """The page with its cursor."""
+        with self._lock:
+            cursor = max(self._pages, default=-1) + 1
+            placed = Page(page.kind, page.title, page.uri, page.path, page.text, page.links, cursor)
+            self._pages[cursor] = placed
+            return placed
+
+    def get(self, cursor: int) -> Page:
+        """Raises NotFound, naming the cursors there are."""
+        with self._lock:
+            page = self._pages.get(cursor)
+            known = max(self._pages, default=-1)
+        if page is None:
+            there = f"pages are [0] to [{known}]" if known >= 0 else "no page was opened yet"
+            raise NotFound(f"there is no page [{cursor}]; {there}")
+        return page
+
+    def latest(self, *kinds: Kind, links: bool = False) -> Page | None:
+        """The newest page of these kinds (any, if none is named), with links if so wanted."""
+        with self._lock:
+            for cursor in sorted(self._pages, reverse=True):
+                page = self._pages[cursor]
+                if (not kinds or page.kind in kinds) and (page.links or not links):
+                    return page
+        return None
+
+    def show(self, seen: Seen) -> None:
+        """Note that these lines were shown."""
+        with self._lock:
+            self._seen.append(seen)
+
+    def seen(self) -> Sequence[Seen]:
+        """All that was shown, in order."""
+        with self._lock:
+            return tuple(self._seen)
+
+    def restore(self, observation: Observation, source: Source) -> None:
+        """Put back the page of an observation told in an earlier process.
+
+        A document is read again from its source. Where that is gone, the lines of the observation have to do: their
+        numbers stay right.
+        """
+        if observation.error or observation.cursor < 0:
+            return
+        kind: Kind = {"search": "results", "find": "find"}.get(observation.tool, "document")  # type: ignore[assignment]
+        path, text = observation.title, observation.body
+        if kind == "document":
+            try:
+                document = source.open(observation.uri)
+                path, text = document.path, document.text
+            except DeepSearchError:
+                text = "\n" * (observation.first - 1) + _unnumbered(observation.body)
+        page = Page(kind, observation.title, observation.uri, path, text, observation.links, observation.cursor)
+        with self._lock:
+            self._pages[observation.cursor] = page
+            if kind == "document" and observation.first:
+                self._seen.append(Seen(observation.cursor, observation.first, observation.last))
+
+
+def _unnumbered(body: str) -> str:
+    return "\n".join(line.partition(": ")[2] for line in body.split("\n"))

@@ -1,0 +1,85 @@
+"""How a page is shown to the model: one header line that reads alone, then numbered lines up to a number of tokens.
+
+The header is all that stays of an observation once it is masked. So it names the page's cursor, by which the agent
+can open it again, and which lines were shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.clean import clean_line
+from engine.protocol import Hit, Link
+
+Count = Callable[[str], int]
+
+_CUT = " … (the line goes on)"
+
+
+@dataclass(frozen=True)
+class Viewport:
+    """Lines ``first`` to ``last`` of a page, numbered."""
+
+    text: str
+    first: int
+    last: int
+
+
+def viewport(lines: Sequence[str], start: int, tokens: int, count: Count) -> Viewport:
+    """As many whole lines from ``start`` (1-based) on as fit ``tokens``. A first line too long for that is cut, visibly."""
+    shown: list[str] = []
+    used = 0
+    for number in range(start, len(lines) + 1):
+        line = f"L{number}: {lines[number - 1]}"
+        size = count(line + "\n")
+        if used + size > tokens:
+            if not shown:
+                shown.append(_fitting(line, tokens, count))
+            break
+        shown.append(line)
+        used += size
+    return Viewport("\n".join(shown), start, start + len(shown) - 1)
+
+
+def _fitting(line: str, tokens: int, count: Count) -> str:
+    """The longest beginning of a line, cut between words, that fits with the words that say so."""
+    low, high = 0, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if count(line[:middle] + _CUT) <= tokens else (low, middle - 1)
+    return line[:low].rsplit(" ", 1)[0] + _CUT
+
+
+def document_header(cursor: int, path: str, title: str, view: Viewport, total: int) -> str:
+    name = f' "{clean_line(title, 80)}"' if title and title not in path else ""
+    return f"[{cursor}] open {clean_line(path, 160)}{name} lines {view.first}-{view.last} of {total}"
+
+
+def results_header(cursor: int, query: str, found: int, source: str) -> str:
+    if not found:
+        return f'[{cursor}] search "{clean_line(query, 120)}": nothing found in {source}. Try other words.'
+    return f'[{cursor}] search "{clean_line(query, 120)}": {found} result{"s" if found > 1 else ""} in {source}'
+
+
+def find_header(cursor: int, pattern: str, path: str, found: int) -> str:
+    what = f"{found} match{'es' if found > 1 else ''}" if found else "nothing found. Try fewer words."
+    return f'[{cursor}] find "{clean_line(pattern, 80)}" in {clean_line(path, 160)}: {what}'
+
+
+def results(hits: Iterable[Hit], paths: Sequence[str], tokens: int, count: Count) -> tuple[str, tuple[Link, ...]]:
+    """A list of hits with link numbers, and the links. Each hit gets an equal share of the tokens."""
+    listed = list(hits)
+    share = max(20, tokens // max(1, len(listed)))
+    blocks, links = [], []
+    for id, (hit, path) in enumerate(zip(listed, paths, strict=True)):
+        title = clean_line(hit.heading or hit.title, 100)
+        head = f"({id}) {clean_line(path, 160)} L{hit.first}-L{hit.last} · {title}"
+        blocks.append(head + "\n" + _snippet(hit.text, share - count(head), count))
+        links.append(Link(id, title, hit.uri, hit.first, hit.last))
+    return "\n".join(blocks), tuple(links)
+
+
+def _snippet(text: str, tokens: int, count: Count) -> str:
+    words = " ".join(text.split())
+    return words if count(words) <= tokens else _fitting(words, max(tokens, 8), count).removesuffix(_CUT) + " …"
