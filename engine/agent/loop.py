@@ -94,6 +94,8 @@ class Run:
         calls: tuple[Call, ...] = ()
         observations: tuple[Observation, ...] = ()
         began = time.monotonic()
+        if must_answer and not (isinstance(reply, Reply) and isinstance(reply.actions[0], Answer)):
+            reply = Reply("", (Answer(),))  # the budget holds, whatever the model says: answer from the evidence
         if isinstance(reply, Malformed):
             observations = (self._numbered(_complaint(reply)),)
             yield Observed(observations[0])

@@ -52,17 +52,20 @@ def _fitting(line: str, tokens: int, count: Count) -> str:
 
 
 def document_header(cursor: int, path: str, title: str, view: Viewport, total: int) -> str:
+    """What stays of an opened document."""
     name = f' "{clean_line(title, 80)}"' if title and title not in path else ""
     return f"[{cursor}] open {clean_line(path, 160)}{name} lines {view.first}-{view.last} of {total}"
 
 
 def results_header(cursor: int, query: str, found: int, source: str) -> str:
+    """What stays of a search."""
     if not found:
         return f'[{cursor}] search "{clean_line(query, 120)}": nothing found in {source}. Try other words.'
     return f'[{cursor}] search "{clean_line(query, 120)}": {found} result{"s" if found > 1 else ""} in {source}'
 
 
 def find_header(cursor: int, pattern: str, path: str, found: int) -> str:
+    """What stays of a find."""
     what = f"{found} match{'es' if found > 1 else ''}" if found else "nothing found. Try fewer words."
     return f'[{cursor}] find "{clean_line(pattern, 80)}" in {clean_line(path, 160)}: {what}'
 

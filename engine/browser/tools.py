@@ -8,6 +8,7 @@ from dataclasses import replace
 from engine.browser import render
 from engine.browser.find import find
 from engine.browser.pages import Page, PagePool, Seen
+from engine.clean import clean_line
 from engine.errors import DeepSearchError, NotFound
 from engine.protocol import Hit, Link, Observation
 from engine.sources.base import Source
@@ -187,7 +188,7 @@ class Browser:
             done = act()
         except DeepSearchError as error:
             hint = f" {error.hint}" if error.hint else ""
-            text = render.clean_line(f"error: {shown}: {error}.{hint}", 400)
+            text = clean_line(f"error: {shown}: {error}.{hint}", 400)
             done = Observation(number=0, call=call, tool=tool, header=text, body="", error=True)
         return replace(
             done, call=call, header_tokens=self._count(done.header + "\n"), body_tokens=self._count_body(done.body)

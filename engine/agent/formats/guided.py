@@ -20,6 +20,7 @@ LED_BELOW = 1_000_000_000
 """Models with fewer parameters are led. A 135M model left to itself repeats the prompt's examples as queries."""
 
 _THOUGHT_KEY = gbnf.literal('"thought":')
+_HALVES = "".join(map(chr, range(0xD800, 0xDC00)))  # a character escaped as two halves, of which one is there
 _QUOTE = gbnf.literal('"')
 _THOUGHT = re.compile(r'\s*\{\s*"thought"\s*:\s*"((?:[^"\\]|\\.)*)')
 
@@ -67,9 +68,8 @@ class Guided:
         match = _THOUGHT.match(partial)
         if match is None:
             return ""
-        body = match[1]
         try:
-            return str(json.loads(f'"{body}"'))
+            return str(json.loads(f'"{match[1]}"')).rstrip(_HALVES)
         except ValueError:  # cut inside an escape: the next piece completes it
             return ""
 
