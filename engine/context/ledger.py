@@ -1,7 +1,7 @@
 """The token ledger: what is in the model's view now, what masking took out of it, and what the run has cost so far.
 
-The two are kept apart. What is *in view* is a size, replaced at every turn; ``saved``, ``reused`` and ``decoded`` are sums
-over the turns of a run, which say what was not read, not read again, and read, and never how full the context is.
+Sizes and sums are kept apart. What is *in view* is a size, replaced at every turn. ``saved``, ``reused`` and ``decoded``
+are sums over the turns of a run: they say what work was done or spared, never how full the context is.
 """
 
 from __future__ import annotations
@@ -104,14 +104,9 @@ def by_kind(segments: Iterable[SegmentTokens]) -> dict[SegmentKind, int]:
 
 
 def _row(observation: Observation) -> Row:
+    state: State = "kept" if observation.error else "live"
     whole = observation.header_tokens + observation.body_tokens
-    return Row(
-        observation.number,
-        "kept" if observation.error else "live",
-        observation.header_tokens,
-        before=whole,
-        after=whole,
-    )
+    return Row(observation.number, state, observation.header_tokens, before=whole, after=whole)
 
 
 def _decide(row: Row, state: State | None) -> Row:

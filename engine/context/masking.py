@@ -42,9 +42,9 @@ def decide(
 
 
 def cutoff(effective: Sequence[int], window: int) -> int:
-    """Where the window begins: at the ``window``-th of the ``effective`` places from the end. What lies before is masked.
+    """Where the window begins: at the ``window``-th of the ``effective`` places from the end. What is before is masked.
 
-    0, so that nothing is, where ``window`` is not positive or there are fewer such places.
+    0, so that nothing is before, where ``window`` is not positive or there are fewer such places.
     """
     return effective[-window] if 0 < window <= len(effective) else 0
 

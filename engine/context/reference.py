@@ -126,15 +126,15 @@ def _read_openai(messages: Sequence[Mapping[str, Any]], error_ids: Collection[st
     calls: dict[str | int, _Call] = {}
     for index, message in enumerate(messages):
         made = list(_openai_calls(message)) if message.get("role") == "assistant" else []
-        if any(call.tool in BROWSER_TOOLS and id not in error_ids for id, call in made):
+        if any(call.tool in BROWSER_TOOLS and call_id not in error_ids for call_id, call in made):
             reading.effective.append(index)
-        calls |= {id: call for id, call in made if id != ""}
+        calls |= {call_id: call for call_id, call in made if call_id != ""}
     # A second pass, because a result may stand before its call, and of calls with one id the last one holds.
     for index, message in enumerate(messages):
-        id, text = _id(message.get("tool_call_id")), message.get("content", "")
-        if message.get("role") != "tool" or not isinstance(text, str) or id in error_ids:
+        call_id, text = _id(message.get("tool_call_id")), message.get("content", "")
+        if message.get("role") != "tool" or not isinstance(text, str) or call_id in error_ids:
             continue
-        if (call := calls.get(id)) and call.tool in BROWSER_TOOLS:
+        if (call := calls.get(call_id)) and call.tool in BROWSER_TOOLS:
             reading.results[index] = _Result(text, call)
     return reading
 

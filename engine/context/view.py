@@ -52,7 +52,7 @@ def header_text(observation: Observation) -> str:
 
 
 def body_text(observation: Observation) -> str:
-    """An observation's body as it stands in a view, empty if it has none. With the header before it, the whole of it."""
+    """An observation's body as it stands in a view after the header; empty if it has none."""
     return observation.body + "\n" if observation.body else ""
 
 

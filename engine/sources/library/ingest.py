@@ -34,8 +34,9 @@ _FLUSH_ROWS, _FLUSH_DOCUMENTS, _FLUSH_SECONDS = 512, 64, 2.0
 _EMBED_STORE, _EMBED_STEP = 256, 16
 """Vectors written at a time, and texts embedded between two looks at whether to stop."""
 
-_TIDY_EVERY = 4096
-"""Rows written between two tidyings: those not in the indexes yet are searched one by one."""
+_TIDY_AFTER = 4096
+"""Rows written, at least, between two tidyings: rows not in the indexes yet are searched one by one. A tidying writes
+the table anew, so the time between two grows with it."""
 
 _RACY_NS = 2_000_000_000
 """A file written this shortly before it was read may change again without its time showing it."""
@@ -311,12 +312,12 @@ class Ingest:
         total, done = counts.chunks - counts.embedded, 0
         began, untidy = time.monotonic(), 0
         while not self._cancelled() and (pending := self._table.pending(_EMBED_STORE)):
-            pending.sort(key=lambda each: len(each[1]))  # texts of one length need no padding
+            pending.sort(key=lambda row: len(row.text))  # texts of one length need no padding
             made = []
             for start in range(0, len(pending), _EMBED_STEP):
                 if self._cancelled():
                     break
-                texts = [text for _, text in pending[start : start + _EMBED_STEP]]
+                texts = [row.text for row in pending[start : start + _EMBED_STEP]]
                 self._tell("embed", done, total, "", _eta(began, done, total))
                 try:
                     made.append(self._embedder.embed(texts))
@@ -326,9 +327,9 @@ class Ingest:
                 done += len(texts)
             if made:
                 vectors = np.concatenate(made)
-                self._table.set_vectors([each for each, _ in pending[: len(vectors)]], vectors)
+                self._table.fill(pending[: len(vectors)], vectors)
                 untidy += len(vectors)
-            if untidy >= _TIDY_EVERY:
+            if untidy >= max(_TIDY_AFTER, done // 2):
                 self._table.tidy()
                 untidy = 0
         if total:

@@ -43,7 +43,9 @@ def search(query: str, limit: int, *, table: Table, documents: Documents, embedd
     rows = {row.id: row for row in (*by_text, *by_vector)}
     text_ranks = {row.id: place for place, row in enumerate(by_text, start=1)}
     vector_ranks = {row.id: place for place, row in enumerate(by_vector, start=1)}
-    scores = fuse(text_ranks, vector_ranks)
+    # What has no vector yet could not be in the second list: its place by words stands for both.
+    not_yet = {row.id: text_ranks[row.id] for row in by_text if by_vector and row.vector is None}
+    scores = fuse(text_ranks, vector_ranks | not_yet)
     known = documents.get({row.document for row in rows.values()})
     ordered = [rows[each] for each in scores if rows[each].document in known]
     hits = []

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,12 @@ os.environ.setdefault("LANCEDB_LOG", "error")
 _NAME = "chunks"
 _INDEX_VECTORS_FROM = 50_000
 """Vectors. Below, comparing with every one is exact and takes milliseconds."""
+
+_MOST_PARTS = 4
+"""Each tidying adds a part to the vector index, made for the vectors of an earlier day; past this many it is made anew."""
+
+_OLD = timedelta(minutes=10)
+"""Versions of the table this old are let go of. Readers look for a new one every two seconds."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,11 @@ class Table:
     Every method raises LibraryCorrupt where what is on disk cannot be read.
     """
 
-    def __init__(self, folder: Path, dimensions: int, model: str) -> None:
+    def __init__(
+        self, folder: Path, dimensions: int, model: str, *, index_vectors_from: int = _INDEX_VECTORS_FROM
+    ) -> None:
         self._folder = folder
+        self._index_vectors_from = index_vectors_from
         self._dimensions = dimensions
         self._model = model
         self._lock = threading.Lock()
@@ -97,11 +106,10 @@ class Table:
             # Refining compares exact vectors again where an index holds rounded ones; without an index it does nothing.
             return _rows(search.refine_factor(10).select([*_COLUMNS, "_distance"]).limit(limit).to_arrow())
 
-    def pending(self, limit: int) -> list[tuple[str, str]]:
-        """The id and text of rows that have no vector yet."""
+    def pending(self, limit: int) -> list[Row]:
+        """Rows that have no vector yet."""
         with self._use() as table:
-            found = table.search().where("vector IS NULL").select(["id", "text"]).limit(limit).to_arrow()
-        return list(zip(found["id"].to_pylist(), found["text"].to_pylist(), strict=True))
+            return _rows(table.search().where("vector IS NULL").select(list(_COLUMNS)).limit(limit).to_arrow())
 
     def vectors(self, hashes: Collection[str]) -> dict[str, Vectors]:
         """The vectors there are already of these texts, whichever document they stand in."""
@@ -123,17 +131,20 @@ class Table:
             merge = merge.when_not_matched_by_source_delete(f"document IN ({_quoted(documents)})")
             merge.execute(self._arrow(rows), on_bad_vectors="null")  # a NULL counts as a bad one
 
-    def set_vectors(self, ids: Sequence[str], vectors: Vectors) -> None:
-        """Give rows their vectors. Raises ValueError for what is no unit vector: it would be stored as none at all."""
-        import numpy as np
-        import pyarrow as pa
+    def fill(self, rows: Sequence[Row], vectors: Vectors) -> None:
+        """Give rows their vectors. Raises ValueError for what is no unit vector: it would be stored as none at all.
 
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
-            raise ValueError("an embedder must make vectors of length 1")
-        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
-        data = pa.table({"id": list(ids), "vector": pa.FixedSizeListArray.from_arrays(flat, self._dimensions)})
-        with self._use(create=True) as table:
-            table.merge_insert("id").when_matched_update_all().execute(data)
+        Whole rows are written: for a single column, every file that holds one of them would be written anew.
+        """
+        import numpy as np
+
+        if vectors.shape != (len(rows), self._dimensions) or not np.allclose(
+            np.linalg.norm(vectors, axis=1), 1, atol=1e-3
+        ):
+            raise ValueError("an embedder must make one vector of length 1 for each text")
+        filled = [replace(row, vector=vector) for row, vector in zip(rows, vectors, strict=True)]
+        with self._use() as table:
+            table.merge_insert("id").when_matched_update_all().execute(self._arrow(filled))
 
     def delete(self, documents: Collection[str]) -> None:
         if documents:
@@ -146,11 +157,11 @@ class Table:
 
         with self._use(create=True) as table:
             embedded = table.count_rows("vector IS NOT NULL")
-            if embedded >= _INDEX_VECTORS_FROM and _indexed(table, "vector") * 4 <= embedded:
+            if embedded >= self._index_vectors_from and not 0 < _parts(table, "vector") <= _MOST_PARTS:
                 table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
             try:
                 # Never with delete_unverified: that removes what another process may just be writing.
-                table.optimize(cleanup_older_than=timedelta(hours=1))
+                table.optimize(cleanup_older_than=_OLD)
             except RuntimeError as error:
                 if "conflict" not in str(error).lower():
                     raise  # losing to another commit is no harm: the next tidying does it
@@ -242,11 +253,11 @@ def _quoted(values: Collection[str]) -> str:
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
-def _indexed(table: Any, column: str) -> int:
-    """How many rows the index of a column holds, 0 where there is none."""
+def _parts(table: Any, column: str) -> int:
+    """Of how many parts the index of a column is made, 0 where there is none."""
     for index in table.list_indices():
         if index.columns == [column]:
-            return int(table.index_stats(index.name).num_indexed_rows)
+            return int(table.index_stats(index.name).num_indices)
     return 0
 
 

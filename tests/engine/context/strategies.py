@@ -19,7 +19,7 @@ POLICIES = st.builds(Policy, window=st.integers(-1, 6), stub=st.sampled_from(["h
 
 @st.composite
 def turns(draw: st.DrawFn, number: int, first: int) -> Turn:
-    """Turn ``number``, whose observations count from ``first``: parallel calls, errors, empty bodies, or none at all."""
+    """Turn ``number``, whose observations count from ``first``: parallel ones, errors, empty ones, or none at all."""
     calls = tuple(
         Call(f"{number}.{place}", draw(st.sampled_from(["search", "open", "find"])), draw(ARGUMENTS))
         for place in range(1, draw(st.integers(0, 3)) + 1)
@@ -53,17 +53,14 @@ def transcripts(draw: st.DrawFn, max_turns: int = 7) -> Transcript:
 
 @st.composite
 def marks_on(draw: st.DrawFn, transcript: Transcript) -> dict[int, Mark]:
+    marks: st.SearchStrategy[Mark] = st.sampled_from(["pin", "mask", "unmask", "none"])
     numbers = [observation.number for observation in transcript.observations()]
-    if not numbers:
-        return {}
-    return draw(st.dictionaries(st.sampled_from(numbers), st.sampled_from(["pin", "mask", "unmask", "none"]), max_size=5))
+    return draw(st.dictionaries(st.sampled_from(numbers), marks, max_size=5)) if numbers else {}
 
 
 def sized(observation: Observation) -> Observation:
     """With its own token counts, a token being a character."""
-    return replace(
-        observation, header_tokens=len(header_text(observation)), body_tokens=len(body_text(observation))
-    )
+    return replace(observation, header_tokens=len(header_text(observation)), body_tokens=len(body_text(observation)))
 
 
 def turn(number: int, *observations: Observation, raw: str = "") -> Turn:

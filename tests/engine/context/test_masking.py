@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.context.masking import cutoff, decide
 from engine.context.reference import mask_messages
-from engine.context.transcript import Transcript, Turn
+from engine.context.transcript import Transcript
 from engine.protocol import Decision, Mark, Policy
 from tests.engine.context.strategies import POLICIES, marks_on, observation, run_of, transcripts, turn
 
@@ -185,7 +185,9 @@ def test_without_sizes_the_observations_own_counts_are_used() -> None:
 
 
 @given(st.data(), transcripts(), POLICIES)
-def test_one_decision_for_each_observation_oldest_first(data: st.DataObject, transcript: Transcript, policy: Policy) -> None:
+def test_one_decision_for_each_observation_oldest_first(
+    data: st.DataObject, transcript: Transcript, policy: Policy
+) -> None:
     decisions = decide(transcript.turns, policy, data.draw(marks_on(transcript)))
     assert [d.observation for d in decisions] == [o.number for o in transcript.observations()]
 
@@ -212,12 +214,9 @@ def test_room_masks_no_more_than_it_must(
     marks = data.draw(marks_on(transcript))
     roomy, tight = (decide(transcript.turns, policy, marks, room=limit) for limit in (None, room))
     sizes = {o.number: o.body_tokens for o in transcript.observations()}
-    last: Turn | None = transcript.turns[-1] if transcript.turns else None
-    may_go = [
-        d.observation
-        for d in roomy
-        if d.state == "live" and sizes[d.observation] and last and d.observation not in {o.number for o in last.observations}
-    ]
+    newest = {o.number for turn in transcript.turns[-1:] for o in turn.observations}
+    live = [d.observation for d in roomy if d.state == "live"]
+    may_go = [number for number in live if sizes[number] and number not in newest]
     gone = [now.observation for was, now in zip(roomy, tight, strict=True) if was != now]
     assert gone == may_go[: len(gone)], "oldest first, and nothing protected"
     used = sum(sizes[d.observation] for d in tight if d.state != "masked")

@@ -12,7 +12,7 @@ _DEFINITION = re.compile(
     r"^(?:(?:export|default|pub(?:\([a-z]+\))?|public|private|protected|internal|abstract|final|static|async|unsafe)"
     r"[ \t]+)*"
     r"(?:class|def|fn|func|function|struct|interface|trait|impl|enum|module|namespace|type)"
-    r"(?:[ \t]+|\*[ \t]*)(?:\([^)\n]*\)[ \t]*)?(?P<name>[A-Za-z_$][\w$.:]*)",
+    r"(?:[ \t]+|\*[ \t]*)(?:\([^)\n]*\)[ \t]*)?(?P<name>[A-Za-z_$][\w$]*(?:(?:\.|::)[\w$]+)*)",
     re.MULTILINE,
 )
 """Most languages begin a definition with one of these words. A miss costs nothing but a heading."""
