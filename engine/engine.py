@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine import replay
+from engine.agent.formats.guided import Guided
 from engine.agent.loop import Controls, Run
 from engine.browser.pages import PagePool
 from engine.browser.tools import Browser
@@ -194,6 +195,7 @@ class Engine:
     def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
         """Everything a run needs, from the session's journal and the settings."""
         journal = self._open_journal()
+        model = self._ready_model()  # first, so that a missing model leaves no empty session behind
         session = command.session or journal.create(clean_line(getattr(command, "question", ""), 120))
         past = replay.past_of(journal.events(session))
         if isinstance(command, Continue):
@@ -208,12 +210,13 @@ class Engine:
             controls.policy = command.policy or self._policy
         controls.marks.update(past.marks)
         library = self._library(library_name or self._settings.library)
-        model = self._ready_model()
+        format = Guided.for_model(model.info)
+        max_turns = max_turns or format.turns
         browser = Browser(
             library,
             self._pool(session, past, library),
             count=model.count,
-            viewport_tokens=self._settings.viewport_tokens,
+            viewport_tokens=format.viewport(self._settings.viewport_tokens),
             results=self._settings.search_results,
         )
         settings = self._settings

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.context.transcript import Call, Exchange, Transcript, Turn
@@ -60,11 +61,18 @@ class _Open:
 
 def past_of(events: Iterable[Event]) -> Past:
     """The past that ``events``, cut off anywhere, tell of. A turn that did not end leaves only used-up numbers."""
+    last = deque(story(events), maxlen=1)
+    return last[0][0] if last else Past()
+
+
+def story(events: Iterable[Event]) -> Iterator[tuple[Past, Event]]:
+    """Each event with the past up to it, itself included."""
     past, turn = Past(), _Open()
     for event in events:
         match event:
-            case RunStarted(resumed=True) if past.run == event.run:
-                past, turn = replace(past, unfinished=True, answer=""), _Open()
+            case RunStarted(policy=policy, max_turns=max_turns, resumed=True) if past.run == event.run:
+                past = replace(past, policy=policy, max_turns=max_turns, unfinished=True, answer="")
+                turn = _Open()
             case RunStarted(question, policy, library, _, max_turns):
                 past = replace(
                     past,
@@ -100,4 +108,4 @@ def past_of(events: Iterable[Event]) -> Past:
                 past = replace(past, policy=policy)
             case RunEnded(why):
                 past = replace(past, unfinished=why in ("stopped", "failed"))
-    return past
+        yield past, event

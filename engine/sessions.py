@@ -1,44 +1,41 @@
-"""The journal: every event of every session, written as it happens, in one SQLite file.
+"""The journal: every session as its events, in one SQLite file.
 
-Append-only. Each event is its own transaction, so a killed process loses at most the event it was writing.
+An event is in the file when :meth:`Journal.append` returns, so a killed process loses at most the event it was writing.
+What a list of sessions shows is read from the events too: there are no counters that could disagree with them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 import sqlite3
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from engine import protocol
-from engine.clean import clean_line
-from engine.errors import SessionError, SessionMissing
-from engine.protocol import AnswerReady, Event, Observed, RunEnded, RunStarted, TurnEnded
+from engine import journal_file, protocol, replay
+from engine.clean import clean, clean_line
+from engine.errors import JournalCorrupt, ProtocolError, SessionError, SessionMissing
+from engine.protocol import Event, RunStarted, Unknown
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS events (
-    session TEXT NOT NULL, seq INTEGER NOT NULL, run INTEGER NOT NULL, turn INTEGER NOT NULL,
-    kind TEXT NOT NULL, at REAL NOT NULL, data TEXT NOT NULL, PRIMARY KEY (session, seq)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS events_by_kind ON events (session, kind);
-CREATE VIRTUAL TABLE IF NOT EXISTS texts
-    USING fts5 (text, session UNINDEXED, seq UNINDEXED, tokenize = 'porter unicode61');
-"""
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
-_DISK_HINT = "Look at the free space and the permissions of the data directory."
+_LETTERS = "bcdfghjkmnpqrstvwxz"
+"""Letters of a session id: none that is taken for another, no vowels and so no words. Four of them count a day's seconds."""
+
+_BATCH = 500
+"""Events read at a time, so that a long session neither fills the memory nor keeps writers waiting."""
+
+_MATCHES = 500
+"""The most places looked at in one search."""
 
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """A session in a list. ``unfinished``: its last run has not ended. Times are Unix seconds."""
+    """A session in a list. Times are Unix seconds. ``unfinished``: its last run can be continued."""
 
     id: str
     title: str
@@ -47,214 +44,292 @@ class SessionSummary:
     questions: int
     turns: int
     unfinished: bool
+    model: str
+    library: str
 
 
 @dataclass(frozen=True)
 class SessionMatch:
-    """A session in which words were found, and the words around them."""
+    """The best place of one session for a search. ``seq`` is the event it is in, 0 for the title."""
 
     id: str
     title: str
+    seq: int
+    kind: Literal["title", "question", "answer", "observation"]
     snippet: str
+    at: float
+
+
+_KINDS: dict[str, Literal["question", "answer", "observation"]] = {
+    "RunStarted": "question",
+    "AnswerReady": "answer",
+    "Observed": "observation",
+}
 
 
 class Journal:
-    """The journal at ``path``, made if it is missing. Safe to use from several threads.
+    """The sessions in one file. Safe to use from several threads; other processes may read and write it meanwhile.
 
-    A file that is no journal is moved aside, what can be read of it is taken over, and ``recovered_from`` says where
-    it is now. Raises SessionError where the file cannot be used at all.
+    A file that cannot be read is set aside, never deleted: ``recovered_from`` is where it went, and what could be read
+    of it is in the new one. That is done when the journal is opened, and where damage shows only later, at once, with
+    JournalCorrupt raised to say so. Every method raises SessionError where the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
+        self.recovered_from: Path | None = None
         self._path = path
         self._lock = threading.RLock()
-        self.recovered_from: Path | None = None
+        self._database: Database | None = None
+        self._in_use: journal_file.InUse | None = None
         try:
-            self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-                raise SessionError(f"the journal {path} cannot be opened: {error}", _DISK_HINT) from error
-            self.recovered_from = self._set_aside()
-            self._db = self._open()
-            self._salvage(self.recovered_from)
+            with self._use():
+                pass  # trouble with the file shows now, not in the middle of a run
+        except BaseException:
+            self.close()
+            raise
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────
 
     def create(self, title: str) -> str:
-        """A new session's id: its date and four letters, so that ids sort by time and can be typed."""
-        now = time.time()
-        letters = "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz") for _ in range(4))
-        id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{letters}"
-        with self._transaction():
-            self._db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?)", (id, title, now, now))
-        return id
+        """Begin a session. Its id is the day and four letters for the time of day: ids sort by age and can be typed."""
+        now = datetime.now().astimezone()
+        second = now.hour * 3600 + now.minute * 60 + now.second
+        with self._use() as db:
+            while True:
+                id = f"{now:%Y%m%d}-{_letters(second)}"
+                made = db.execute(
+                    "INSERT OR IGNORE INTO sessions (id, title, created) VALUES (?, ?, ?)",
+                    (id, clean_line(title, 120), now.timestamp()),
+                )
+                if made.rowcount == 1:
+                    return id
+                second += 1
 
     def append(self, event: Event) -> None:
-        """Write one stamped event, for good before this returns."""
-        row = (event.session, event.seq, event.run, event.turn, type(event).__name__, event.at, protocol.encode(event))
-        with self._transaction():
-            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            for text in _searchable(event):
-                self._db.execute("INSERT INTO texts VALUES (?, ?, ?)", (text, event.session, event.seq))
-            if isinstance(event, RunStarted | TurnEnded | RunEnded):
-                self._db.execute("UPDATE sessions SET updated = ? WHERE id = ?", (event.at, event.session))
+        """Write one event, stamped by the caller with ``session`` and ``seq``. Written means it survives a kill."""
+        if not event.session:
+            raise SessionError(f"a {type(event).__name__} event outside any session cannot be kept")
+        with self._use() as db:
+            try:
+                with db.atomic():
+                    journal_file.insert(db, event)
+            except sqlite3.IntegrityError as error:
+                if error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY":
+                    raise _missing(event.session) from error
+                raise SessionError(
+                    f"event {event.seq} of session {event.session} is written already",
+                    "Another window has gone on with this session. Continue it in one of them.",
+                ) from error
 
     def rename(self, session: str, title: str) -> None:
-        with self._transaction():
-            self._db.execute("UPDATE sessions SET title = ? WHERE id = ?", (clean_line(title, 120), session))
+        """Give a session another title. Raises SessionMissing."""
+        with self._use() as db:
+            if (
+                db.execute("UPDATE sessions SET title = ? WHERE id = ?", (clean_line(title, 120), session)).rowcount
+                == 0
+            ):
+                raise _missing(session)
 
     def delete(self, session: str) -> None:
-        """Remove a session and all its events. The one thing that takes something out of the journal."""
-        with self._transaction():
-            for table, column in (("events", "session"), ("texts", "session"), ("sessions", "id")):
-                self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (session,))
+        """Delete a session and all its events. Raises SessionMissing."""
+        with self._use() as db, db.atomic():
+            db.execute("DELETE FROM texts WHERE rowid IN (SELECT row FROM events WHERE session = ?)", (session,))
+            db.execute("DELETE FROM events WHERE session = ?", (session,))
+            if db.execute("DELETE FROM sessions WHERE id = ?", (session,)).rowcount == 0:
+                raise _missing(session)
+
+    def close(self) -> None:
+        """Close the file. It opens again when it is needed."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+            if self._in_use is not None:
+                self._in_use.close()
+                self._in_use = None
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
-    def next_seq(self, session: str) -> int:
-        (last,) = self._one("SELECT coalesce(max(seq), 0) FROM events WHERE session = ?", session)
-        return int(last) + 1
-
-    def events(self, session: str) -> Iterator[Event]:
-        """A session's events in order. Raises SessionMissing."""
-        self.title(session)
-        for (data,) in self._all("SELECT data FROM events WHERE session = ? ORDER BY seq", session):
-            yield protocol.decode_event(data)
-
     def title(self, session: str) -> str:
-        """Raises SessionMissing."""
-        row = self._one("SELECT title FROM sessions WHERE id = ?", session)
+        """A session's title. Raises SessionMissing."""
+        with self._use() as db:
+            row = db.execute("SELECT title FROM sessions WHERE id = ?", (session,)).fetchone()
         if row is None:
-            raise SessionMissing(f"there is no session {session}", "See them with: deepsearch-tui sessions list")
+            raise _missing(session)
         return str(row[0])
 
-    def list(self, limit: int = 200) -> tuple[SessionSummary, ...]:
-        """Sessions, the one used last first."""
-        rows = self._all(
-            """
-            SELECT id, title, created, updated,
-                   (SELECT count(*) FROM events WHERE session = id AND kind = 'RunStarted'
-                      AND json_extract(data, '$.resumed') = 0),
-                   (SELECT count(*) FROM events WHERE session = id AND kind = 'TurnEnded'),
-                   coalesce((SELECT max(seq) FROM events WHERE session = id AND kind = 'RunStarted'), 0)
-                 > coalesce((SELECT max(seq) FROM events WHERE session = id AND kind = 'RunEnded'), 0)
-            FROM sessions ORDER BY updated DESC, id DESC LIMIT ?
-            """,
-            limit,
-        )
-        return tuple(SessionSummary(*row[:6], bool(row[6])) for row in rows)
+    def next_seq(self, session: str) -> int:
+        """The ``seq`` of the next event. The first is 1."""
+        with self._use() as db:
+            row = db.execute("SELECT coalesce(max(seq), 0) + 1 FROM events WHERE session = ?", (session,)).fetchone()
+        return int(row[0])
 
-    def resolve(self, name: str) -> str:
-        """The id that ``name`` means: an id, the beginning of just one, or ``last``. Raises SessionMissing."""
-        ids = [session.id for session in self.list(limit=100_000)]
-        found = ids[:1] if name == "last" else [id for id in ids if id.startswith(name)]
-        if name in ids:
-            return name
-        if len(found) == 1:
-            return found[0]
-        what = f"{len(found)} sessions begin with {name!r}" if found else f"there is no session {name!r}"
-        raise SessionMissing(what, "See them with: deepsearch-tui sessions list")
+    def events(self, session: str) -> Iterator[Event]:
+        """The events of a session in order. One that cannot be understood comes as Unknown. Raises SessionMissing."""
+        self.title(session)
+        return self._events(session)
 
-    def search(self, text: str, limit: int = 50) -> tuple[SessionMatch, ...]:
-        """Sessions whose questions, answers or observations have all the words of ``text``, best first."""
-        words = " ".join(f'"{word.replace(chr(34), "")}"' for word in text.split() if word.strip('"'))
+    def list(self, limit: int = 100) -> tuple[SessionSummary, ...]:
+        """The sessions in which anything was asked, the last used first; all of them where ``limit`` is negative."""
+        with self._use() as db:
+            sessions = db.execute(
+                "SELECT id, title, created, (SELECT at FROM events WHERE session = id ORDER BY seq DESC LIMIT 1) AS updated"
+                " FROM sessions WHERE updated IS NOT NULL ORDER BY updated DESC, id DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+            return tuple(_summary(db, *session) for session in sessions)
+
+    def search(self, text: str, limit: int = 20) -> tuple[SessionMatch, ...]:
+        """The sessions in whose title, questions, answers or observations all words of ``text`` occur, best first.
+
+        Words may be the beginnings of longer ones, so that a search can be typed letter by letter. Nothing in ``text``
+        is an operator.
+        """
+        words = clean(text).replace('"', " ").casefold().split()
         if not words:
             return ()
-        rows = self._all(
-            """
-            SELECT sessions.id, sessions.title, snippet(texts, 0, '', '', ' … ', 12)
-            FROM texts JOIN sessions ON sessions.id = texts.session
-            WHERE texts MATCH ? ORDER BY rank LIMIT 500
-            """,
-            words,
+        with self._use() as db:
+            titles = db.execute("SELECT id, title, created FROM sessions ORDER BY created DESC").fetchall()
+            found = db.execute(
+                "SELECT e.session, s.title, e.seq, e.kind, snippet(texts, 0, '', '', '…', 16), e.at FROM texts"
+                " JOIN events e ON e.row = texts.rowid JOIN sessions s ON s.id = e.session"
+                " WHERE texts MATCH ? ORDER BY texts.rank LIMIT ?",
+                (" ".join(f'"{word}"*' for word in words), _MATCHES),
+            ).fetchall()
+        matches: dict[str, SessionMatch] = {}
+        for session, title, seq, kind, snippet, at in found:
+            matches.setdefault(session, SessionMatch(session, title, seq, _KINDS[kind], clean_line(snippet), at))
+        for session, title, created in titles:
+            if all(word in title.casefold() for word in words):
+                matches.setdefault(session, SessionMatch(session, title, 0, "title", title, created))
+        return tuple(matches.values())[:limit]
+
+    def resolve(self, prefix: str) -> str:
+        """The id that a person means: ``last``, an id, or the beginning of just one. Raises SessionMissing."""
+        prefix = clean_line(prefix).lower()
+        if prefix == "last":
+            newest = self.list(1)
+            if not newest:
+                raise SessionMissing("there is no session yet", "Ask a question first.")
+            return newest[0].id
+        with self._use() as db:
+            rows = db.execute(
+                "SELECT id FROM sessions WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id DESC", (prefix,)
+            )
+            ids = [str(row[0]) for row in rows]
+        if prefix in ids:
+            return prefix
+        if not prefix or not ids:
+            raise _missing(prefix)
+        if len(ids) > 1:
+            raise SessionMissing(f"{len(ids)} sessions begin with {prefix}", f"Type more of it: {', '.join(ids[:5])}.")
+        return ids[0]
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────
+
+    def _events(self, session: str) -> Iterator[Event]:
+        last = -1
+        while True:
+            with self._use() as db:
+                rows = db.execute(
+                    "SELECT seq, run, turn, kind, at, data FROM events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?",
+                    (session, last, _BATCH),
+                ).fetchall()
+            if not rows:
+                return
+            for seq, run, turn, kind, at, data in rows:
+                event = _understood(data)
+                if isinstance(event, Unknown) and not event.name:
+                    event = Unknown(kind, {"damaged": clean(data)}, session=session, run=run, turn=turn, seq=seq, at=at)
+                yield event
+            last = rows[-1][0]
+
+    @contextmanager
+    def _use(self) -> Iterator[Database]:
+        """The database, from one thread at a time, with SQLite's errors as ours."""
+        with self._lock:
+            try:
+                if self._database is None:
+                    self._database = self._open()
+                yield self._database
+            except sqlite3.Error as error:
+                raise self._told(error) from error
+            except OSError as error:
+                raise SessionError(f"cannot use {self._path}: {error.strerror}", journal_file.CHECK_FOLDER) from error
+
+    def _open(self) -> Database:
+        if self._in_use is None:
+            self._in_use = journal_file.InUse(self._path)
+        try:
+            return journal_file.connect(self._path)
+        except sqlite3.Error as error:
+            if not journal_file.damaged(error):
+                raise
+            return self._mend(self._in_use)
+
+    def _mend(self, in_use: journal_file.InUse) -> Database:
+        aside, database = journal_file.mend(self._path, in_use)
+        self.recovered_from = aside or self.recovered_from
+        return database
+
+    def _told(self, error: sqlite3.Error) -> SessionError:
+        """What to raise for an error of SQLite. Damage is mended first, so that the next call works."""
+        if not journal_file.damaged(error) or self._database is None or self._in_use is None:
+            return journal_file.explain(error, self._path)
+        self._database.close()
+        self._database = None
+        try:
+            self._database = self._mend(self._in_use)
+        except JournalCorrupt as corrupt:
+            return corrupt
+        except (sqlite3.Error, OSError) as again:
+            return JournalCorrupt(
+                f"the journal {self._path} is damaged: {error}", f"It could not be set aside: {again}"
+            )
+        where = f" and has been set aside as {self.recovered_from}" if self.recovered_from else ""
+        return JournalCorrupt(
+            f"the journal was damaged{where}", "What could be read of it is in a new journal. Try again."
         )
-        first: dict[str, SessionMatch] = {}
-        for id, title, snippet in rows:
-            first.setdefault(id, SessionMatch(id, title, clean_line(snippet)))
-        return tuple(first.values())[:limit]
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    # ── the file ─────────────────────────────────────────────────────────────────────────────────
-
-    def _open(self) -> sqlite3.Connection:
-        import sqlite_utils
-
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10, isolation_level=None)
-        try:
-            database = sqlite_utils.Database(connection)
-            database.enable_wal()
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
-            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(damage)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _set_aside(self) -> Path:
-        target = self._path.with_name(f"{self._path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}")
-        try:
-            for suffix in ("", "-wal", "-shm"):
-                part = self._path.with_name(self._path.name + suffix)
-                if part.exists():
-                    part.rename(target.with_name(target.name + suffix))
-        except OSError as error:
-            raise SessionError(
-                f"the journal {self._path} is damaged and cannot be moved: {error}", _DISK_HINT
-            ) from error
-        return target
-
-    def _salvage(self, old: Path) -> None:
-        """Take over what can still be read of a damaged journal. Whatever cannot be read stays in the old file."""
-        with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(old)) as source:
-            for row in _readable(source, "SELECT id, title, created, updated FROM sessions"):
-                with self._transaction():
-                    self._db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?, ?)", row)
-            for (data,) in _readable(source, "SELECT data FROM events"):
-                with contextlib.suppress(Exception):
-                    self.append(protocol.decode_event(data))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise SessionError(f"the journal could not be written: {error}", _DISK_HINT) from error
-
-    def _all(self, sql: str, *values: object) -> Sequence[Any]:
-        with self._lock:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise SessionError(f"the journal could not be read: {error}", _DISK_HINT) from error
-
-    def _one(self, sql: str, *values: object) -> Any:
-        rows = self._all(sql, *values)
-        return rows[0] if rows else None
 
 
-def _searchable(event: Event) -> tuple[str, ...]:
-    match event:
-        case RunStarted(question, resumed=False):
-            return (question,)
-        case AnswerReady(text):
-            return (text,)
-        case Observed(observation):
-            return (f"{observation.header}\n{observation.body}",)
-    return ()
+def _missing(session: str) -> SessionMissing:
+    return SessionMissing(f"there is no session {clean_line(session, 60)!r}", "See: deepsearch-tui sessions list")
 
 
-def _readable(source: sqlite3.Connection, sql: str) -> Iterator[Any]:
-    with contextlib.suppress(sqlite3.DatabaseError):
-        yield from source.execute(sql)
+def _letters(second: int) -> str:
+    """``second`` as four letters that sort as the numbers do."""
+    letters = ""
+    for _ in range(4):
+        second, letter = divmod(second, len(_LETTERS))
+        letters = _LETTERS[letter] + letters
+    return letters
+
+
+def _summary(db: Database, id: str, title: str, created: float, updated: float) -> SessionSummary:
+    landmarks = db.execute(
+        f"SELECT kind, row FROM events WHERE session = ? AND kind IN {journal_file.LANDMARKS} ORDER BY seq", (id,)
+    ).fetchall()
+    told = [
+        _understood(db.execute("SELECT data FROM events WHERE row = ?", (row,)).fetchone()[0])
+        for kind, row in landmarks
+        if kind != "TurnEnded"
+    ]
+    starts = [event for event in told if isinstance(event, RunStarted)]
+    return SessionSummary(
+        id=id,
+        title=title,
+        created=created,
+        updated=updated,
+        questions=len({event.run for event in starts}),
+        turns=sum(kind == "TurnEnded" for kind, _ in landmarks),
+        unfinished=replay.past_of(told).unfinished,
+        model=starts[-1].model.name if starts else "",
+        library=starts[-1].library if starts else "",
+    )
+
+
+def _understood(data: str) -> Event:
+    try:
+        return protocol.decode_event(data)
+    except ProtocolError:
+        return Unknown("")

@@ -18,10 +18,8 @@ APP = "deepsearch-tui"
 ENV_PREFIX = "DEEPSEARCH_"
 
 
-def _help(text: str, default: Any = dataclasses.MISSING, factory: Any = dataclasses.MISSING) -> Any:
-    if factory is not dataclasses.MISSING:
-        return field(default_factory=factory, metadata={"help": text})
-    return field(default=default, metadata={"help": text})
+def _help(text: str) -> dict[str, str]:
+    return {"help": text}
 
 
 def _default_data_dir() -> Path:
@@ -40,23 +38,36 @@ def _default_config_file() -> Path:
 class Settings:
     """Every setting. ``metadata["help"]`` of each field is its documentation."""
 
-    data_dir: Path = _help("Where libraries, sessions and logs are kept.", factory=_default_data_dir)
-    config_file: Path = _help("The TOML file that settings are read from.", factory=_default_config_file)
-    model: str = _help("A .gguf file, or the name of one in the models folder. Empty: the starter model.", "")
-    library: str = _help("The library that questions are asked of.", "default")
-    window: int = _help("Observations of this many effective turns stay; 0 masks nothing.", 4)
-    max_turns: int = _help("The turn at which a run must answer.", 12)
-    context: int = _help("Tokens the model can see at once, at most what it was trained for.", 8192)
-    threads: int = _help("Threads for the model; 0 chooses by the number of cores.", 0)
-    temperature: float = _help("0 always takes the likeliest token; higher values vary more.", 0.0)
-    seed: int = _help("Where random choices start, so that a run can be repeated.", 0)
-    viewport_tokens: int = _help("How much of a page one open shows, in tokens.", 400)
-    search_results: int = _help("How many results one search shows.", 5)
+    data_dir: Path = field(
+        default_factory=_default_data_dir, metadata=_help("Where libraries, sessions and logs are kept.")
+    )
+    config_file: Path = field(
+        default_factory=_default_config_file, metadata=_help("The TOML file that settings are read from.")
+    )
+    model: str = field(
+        default="", metadata=_help("A .gguf file, or the name of one in the models folder. Empty: the starter model.")
+    )
+    library: str = field(default="default", metadata=_help("The library that questions are asked of."))
+    window: int = field(default=4, metadata=_help("Observations of this many effective turns stay; 0 masks nothing."))
+    max_turns: int = field(
+        default=0,
+        metadata=_help("The turn at which a run must answer; 0: 12, or 6 for models below a billion parameters."),
+    )
+    context: int = field(
+        default=8192, metadata=_help("Tokens the model can see at once, at most what it was trained for.")
+    )
+    threads: int = field(default=0, metadata=_help("Threads for the model; 0 chooses by the number of cores."))
+    temperature: float = field(
+        default=0.0, metadata=_help("0 always takes the likeliest token; higher values vary more.")
+    )
+    seed: int = field(default=0, metadata=_help("Where random choices start, so that a run can be repeated."))
+    viewport_tokens: int = field(default=400, metadata=_help("How much of a page one open shows, in tokens."))
+    search_results: int = field(default=5, metadata=_help("How many results one search shows."))
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("window", 0, 10_000),
-            ("max_turns", 1, 1_000),
+            ("max_turns", 0, 1_000),
             ("context", 512, 1 << 21),
             ("threads", 0, 1024),
             ("temperature", 0.0, 5.0),
@@ -100,25 +111,34 @@ class Settings:
 
 def settings_from_json(text: str) -> Settings:
     """Settings exactly as :meth:`Settings.to_json` wrote them; no file and no environment is read."""
-    return _settings(json.loads(text), "the settings given")
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"the settings given are not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingsError("the settings given are not a JSON object")
+    return _settings(values, "the settings given")
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> Settings:
     """Defaults < config file < environment (``DEEPSEARCH_WINDOW=2``) < ``overrides``.
 
-    Raises SettingsError for an unknown name or a value that cannot be used.
+    An empty variable and an override that is None count as not given. Raises SettingsError for an unknown name or a
+    value that cannot be used.
     """
     env = os.environ if env is None else env
-    given = {name[len(ENV_PREFIX) :].lower(): value for name, value in env.items() if name.startswith(ENV_PREFIX)}
+    given: dict[str, Any] = {
+        name[len(ENV_PREFIX) :].lower(): value for name, value in env.items() if name.startswith(ENV_PREFIX) and value
+    }
     given |= {name: value for name, value in (overrides or {}).items() if value is not None}
     file = Path(given.get("config_file") or _default_config_file()).expanduser()
     values: dict[str, Any] = {}
-    if file.is_file():
-        try:
+    try:
+        if file.is_file():
             values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsError(f"cannot read {file}: {error}", "Mend the file or move it away.") from error
-        _settings(values, str(file))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot read {file}: {error}", "Mend the file or move it away.") from error
+    _settings(values, str(file))  # on its own, so that a mistake is blamed on the file it is in
     return _settings(values | given, "the settings")
 
 
@@ -133,15 +153,24 @@ def _settings(values: Mapping[str, Any], where: str) -> Settings:
         try:
             converted[name] = _convert(str(fields[name].type), value)
         except (TypeError, ValueError) as error:
-            raise SettingsError(f"{name} = {value!r} in {where} is not a {fields[name].type}") from error
+            kind = _KINDS[str(fields[name].type)]
+            raise SettingsError(
+                f"{name} = {value!r} in {where} is not {kind}", f"{name}: {fields[name].metadata['help']}"
+            ) from error
     return Settings(**converted)
 
 
+_KINDS = {"Path": "a path", "int": "a whole number", "float": "a number", "str": "text"}
+
+
 def _convert(kind: str, value: Any) -> Any:
+    """``value``, from TOML, JSON or an environment variable, as the ``kind`` of its field."""
+    if isinstance(value, bool) or (kind == "Path" and not str(value).strip()):
+        raise ValueError(value)  # True would pass for 1, and an empty path for the folder one happens to be in
     if kind == "Path":
         return Path(value).expanduser().absolute()
     if kind == "int":
-        if isinstance(value, (bool, float)):
+        if isinstance(value, float):
             raise ValueError(value)
         return int(value)
     if kind == "float":

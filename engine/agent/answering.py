@@ -25,8 +25,8 @@ NOT_TOLD = "The documents do not tell."
 CANDIDATES = 4
 """Passages a led model chooses from. With more, a 135M model no longer tells them apart."""
 
-RELEVANT = 0.5
-"""Share of the question's words, weighed by rarity, that a passage must hold to count as evidence at all."""
+CLOSE = 0.85
+"""A passage that scores less than this share of the best one's score is not offered beside it."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9`*\"'(])")
 
@@ -35,11 +35,12 @@ def answer(text: str, question: str, listener: Listener, browser: Browser) -> Ge
     """Tell the answer and its checked citations. An empty ``text`` is written here, from evidence."""
     if text:
         return (yield from _tell(text, browser))
-    passages = evidence.passages(question, browser.pool, limit=CANDIDATES)
-    if not passages or passages[0].relevance < RELEVANT:
+    passages = evidence.passages(question, browser.pool, browser.similarity, limit=CANDIDATES)
+    if not passages or passages[0].score < evidence.RELEVANT:
         yield AnswerReady(_declined(passages), told=False)
         return "not_told"
-    chosen = yield from _choose(question, passages, listener)
+    close = [passage for passage in passages if passage.score >= CLOSE * passages[0].score]
+    chosen = yield from _choose(question, close, listener)
     if chosen is None:
         return "stopped"
     yield EvidenceChosen(tuple(_citation(passage) for passage in chosen))

@@ -50,6 +50,8 @@ def moves(
     asked = {str(call.arguments.get("query", "")) for call in calls if call.tool == "search"}
     closed = {action.id for action in refused if isinstance(action, Open)}
     openable = tuple(id for id in links if id not in closed)
+    if led:
+        openable = openable[:1]  # results come best first, and a led model picks numbers, not titles
     enough = len(read) >= (2 if led and openable else 1) or (empty >= 2 and not openable)
     queries = tuple(q for q in _opening_queries(transcript.question) if q not in asked) if led and not asked else ()
     words = _words(transcript) if led and asked else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +12,8 @@ from engine.protocol import Link, Observation
 from engine.sources.base import Source
 
 Kind = Literal["results", "document", "find"]
+
+_KINDS: Mapping[str, Kind] = {"search": "results", "find": "find"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class PagePool:
         """
         if observation.error or observation.cursor < 0:
             return
-        kind: Kind = {"search": "results", "find": "find"}.get(observation.tool, "document")  # type: ignore[assignment]
+        kind = _KINDS.get(observation.tool, "document")
         path, text = observation.title, observation.body
         if kind == "document":
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.browser import render
@@ -51,6 +51,10 @@ class Browser:
     def find(self, call: str, pattern: str, cursor: int | None = None) -> Observation:
         """Where words stand on a document, the newest one unless ``cursor`` names a page."""
         return self._guarded(call, "find", f'find("{pattern}")', lambda: self._find(pattern, cursor))
+
+    def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        """How near each text is to the query in meaning, as the source sees it; empty where it cannot tell."""
+        return self._source.similarity(query, texts)
 
     def openable(self) -> tuple[tuple[int, Link], ...]:
         """Cursor and link of what the newest list offers and was not shown yet."""

@@ -11,7 +11,7 @@ from engine.protocol import Observation
 
 @dataclass(frozen=True)
 class Call:
-    """A call the model made. ``id`` is unique in the session."""
+    """A call the model made. ``id`` is unique in the run."""
 
     id: str
     tool: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,4 +36,8 @@ class Source(Protocol):
 
     def open(self, uri: str) -> Document:
         """A document as it was when it was indexed or fetched. Raises NotFound or SourceError."""
+        ...
+
+    def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        """How near each text is to the query in meaning, -1 to 1; empty where the source cannot tell."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.errors import NotFound
@@ -23,6 +24,9 @@ class Shelf:
                 if score:
                     hits.append(Hit(document.uri, document.title, "", number, number, line, score))
         return tuple(sorted(hits, key=lambda hit: -hit.score)[:limit])
+
+    def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        return ()
 
     def open(self, uri: str) -> Document:
         for document in self.documents:

@@ -19,6 +19,9 @@ from engine.protocol import ModelInfo
 LED_BELOW = 1_000_000_000
 """Models with fewer parameters are led. A 135M model left to itself repeats the prompt's examples as queries."""
 
+_LED_VIEWPORT = 260
+"""Tokens a led model is shown of a page: about the chunk that a search found. More only drowns what matters."""
+
 _THOUGHT_KEY = gbnf.literal('"thought":')
 _HALVES = "".join(map(chr, range(0xD800, 0xDC00)))  # a character escaped as two halves, of which one is there
 _QUOTE = gbnf.literal('"')
@@ -34,6 +37,15 @@ class Guided:
     @classmethod
     def for_model(cls, info: ModelInfo) -> Guided:
         return cls(led=0 < info.parameters < LED_BELOW)
+
+    @property
+    def turns(self) -> int:
+        """The budget of a run where nobody set one. A led model learns nothing from reading on and on."""
+        return 6 if self.led else 12
+
+    def viewport(self, tokens: int) -> int:
+        """How much of a page to show, of the ``tokens`` that the settings allow."""
+        return min(tokens, _LED_VIEWPORT) if self.led else tokens
 
     def grammar(self, moves: Moves) -> str:
         """GBNF for the replies that ``moves`` allows."""

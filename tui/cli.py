@@ -1,0 +1,313 @@
+"""``deepsearch-tui`` and its subcommands. Nothing heavy is loaded before it is known what is wanted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine import __version__
+from engine.errors import DeepSearchError
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+    from tui.plain import Conversation, MakeDoor
+
+GUIDE = Path(__file__).parent.parent / "docs"
+"""The demo library: the guide of this very program."""
+
+EXAMPLES = (
+    "Which key opens the command palette?",
+    "What is the size limit for a file in the library?",
+    "How wide is the masking window by default?",
+)
+"""Questions the guide answers, to pick from and for the demo without a terminal."""
+
+_EPILOG = """\b
+Exit codes: 0 done, 1 an error, 2 a bad command line, 3 the documents do not tell (or nothing was found),
+4 some files could not be indexed, 130 interrupted. A PATH that is called like a command is written ./PATH.
+"""
+
+
+class Commands(click.Group):
+    """A group whose first argument may be a path instead of a command: then the app is opened on it."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in self.commands:
+            return "open", self.commands["open"], args
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DeepSearchError as error:
+            click.echo(f"error: {error}", err=True)
+            if error.hint:
+                click.echo(f"hint: {error.hint}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, invoke_without_command=True, epilog=_EPILOG)
+@click.option("--data-dir", type=click.Path(file_okay=False), help="Where libraries, sessions and logs are kept.")
+@click.option("--model", help="A .gguf file instead of the one in the settings.")
+@click.option("--in-process", is_flag=True, help="Run the engine in this process, for debugging.")
+@click.version_option(__version__, prog_name="deepsearch-tui")
+@click.pass_context
+def main(ctx: click.Context, data_dir: str | None, model: str | None, in_process: bool) -> None:
+    """Ask questions of your own documents, and see what the model sees.
+
+    Without a command the app opens; with one or more PATHs it indexes them first.
+    """
+    ctx.obj = partial(_context, data_dir=data_dir, model=model, in_process=in_process)
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(open_app, paths=(), library=None)
+
+
+def _context(*, in_process: bool, **given: Any) -> tuple[Settings, MakeDoor]:
+    """Settings, and how to make a door to an engine that has them."""
+    from engine.settings import load_settings
+    from tui.bridge import EngineProcess, InProcess
+
+    settings = load_settings(given)
+    settings.prepare()
+    return settings, partial(InProcess if in_process else EngineProcess, settings)
+
+
+def _talk(ctx: click.Context, json: bool, do: Callable[[Conversation], int], **given: Any) -> None:
+    """Open a door, do one thing, close it, and end with its exit code."""
+    from tui.plain import INTERRUPTED, Conversation
+
+    _, make_door = ctx.obj(**given)
+    conversation = Conversation(make_door, json=json)
+    try:
+        code = do(conversation)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        conversation.close()
+    ctx.exit(code)
+
+
+_library = click.option("--library", help="The library to use; the one of the settings otherwise.")
+_json = click.option("--json", is_flag=True, help="Print the engine's events, one JSON object a line.")
+
+
+@main.command("open", hidden=True)
+@click.argument("paths", nargs=-1, type=click.Path())
+@_library
+@click.pass_context
+def open_app(ctx: click.Context, paths: tuple[str, ...], library: str | None) -> None:
+    """Open the app, indexing PATHs first."""
+    missing = [path for path in paths if not Path(path).expanduser().exists()]
+    if missing:
+        raise click.UsageError(f"There is no file, folder or command called {missing[0]!r}.")
+    _open(ctx, tuple(str(Path(path).expanduser().absolute()) for path in paths), library, ())
+
+
+def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, questions: tuple[str, ...]) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("The app needs a terminal. Without one, use: deepsearch-tui ask QUESTION")
+    settings, make_door = ctx.obj(library=library)
+    from tui.app import DeepSearchApp
+
+    DeepSearchApp(make_door, settings, paths=paths, library=settings.library, questions=questions).run()
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@_library
+@_json
+@click.pass_context
+def index(ctx: click.Context, paths: tuple[str, ...], library: str | None, json: bool) -> None:
+    """Index files and folders; without a PATH, all that the library knows, again."""
+    from engine.protocol import IndexPaths
+
+    for path in paths:
+        if not Path(path).expanduser().exists():
+            raise click.UsageError(f"There is no file or folder {path!r}.")
+    command = IndexPaths(tuple(str(Path(path).expanduser().absolute()) for path in paths), library or "")
+    _talk(ctx, json, lambda conversation: conversation.index(command), library=library)
+
+
+@main.command()
+@click.argument("query")
+@_library
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many hits.")
+@_json
+@click.pass_context
+def search(ctx: click.Context, query: str, library: str | None, limit: int, json: bool) -> None:
+    """Search the library once, without a model."""
+    from engine.protocol import Search
+
+    command = Search(query, library or "", limit)
+    _talk(ctx, json, lambda conversation: conversation.search(command), library=library)
+
+
+def _window(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if value == "off":
+        return 0
+    if not value.isdecimal():
+        raise click.BadParameter("a number of turns, or off")
+    return int(value)
+
+
+@main.command()
+@click.argument("question")
+@_library
+@click.option("--window", callback=_window, metavar="K|off", help="Observations of the last K turns stay.")
+@click.option("--max-turns", type=click.IntRange(1, 1000), default=None, help="The turn that must answer.")
+@click.option("--session", help="Follow up in this session: an id, the beginning of one, or last.")
+@_json
+@click.pass_context
+def ask(
+    ctx: click.Context,
+    question: str,
+    library: str | None,
+    window: int | None,
+    max_turns: int | None,
+    session: str | None,
+    json: bool,
+) -> None:
+    """Answer one question. Turns and masking decisions go to stderr, the answer to stdout."""
+    from engine.protocol import Ask, Policy
+
+    settings, _ = ctx.obj(library=library, window=window)
+    if session:
+        session = _journal(settings).resolve(session)
+    policy = Policy(window=settings.window)
+    command = Ask(question, session or "", settings.library, policy, max_turns or 0)
+    _talk(ctx, json, lambda conversation: conversation.ask(command), library=library, window=window)
+
+
+@main.command()
+@click.option("--docs", type=click.Path(exists=True, file_okay=False), help="Other documents to try it on.")
+@click.pass_context
+def demo(ctx: click.Context, docs: str | None) -> None:
+    """Try it on its own guide: in the app, or without a terminal by answering one example question."""
+    from engine.protocol import Ask, IndexPaths
+
+    folder = Path(docs).absolute() if docs else GUIDE
+    if not folder.is_dir():
+        raise click.UsageError("The guide is not installed here. Name a folder of documents with --docs.")
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        _open(ctx, (str(folder),), "guide", EXAMPLES)
+        return
+
+    def both(conversation: Conversation) -> int:
+        code = conversation.index(IndexPaths((str(folder),), "guide"))
+        return code or conversation.ask(Ask(EXAMPLES[0], library="guide"), turns=conversation.out)
+
+    _talk(ctx, False, both, library="guide")
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def sessions(ctx: click.Context) -> None:
+    """List, show, search, export and delete saved sessions."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_sessions)
+
+
+def _journal(settings: Settings) -> Any:
+    from engine.sessions import Journal
+
+    return Journal(settings.journal)
+
+
+@sessions.command("list")
+@click.pass_context
+def list_sessions(ctx: click.Context) -> None:
+    """Sessions, the one used last first."""
+    from datetime import datetime
+
+    settings, _ = ctx.obj()
+    found = _journal(settings).list()
+    for session in found:
+        when = datetime.fromtimestamp(session.updated).astimezone().strftime("%Y-%m-%d %H:%M")
+        state = "unfinished" if session.unfinished else f"{session.turns} turns"
+        click.echo(f"{session.id}  {when}  {state:<11} {session.title}")
+    if not found:
+        click.echo("No sessions yet. Ask something: deepsearch-tui ask QUESTION", err=True)
+
+
+@sessions.command()
+@click.argument("session")
+@click.pass_context
+def show(ctx: click.Context, session: str) -> None:
+    """Print a session as Markdown."""
+    ctx.invoke(export, session=session, form="markdown")
+
+
+@sessions.command("search")
+@click.argument("text")
+@click.pass_context
+def search_sessions(ctx: click.Context, text: str) -> None:
+    """Sessions in whose questions, answers or observations the words stand."""
+    settings, _ = ctx.obj()
+    for match in _journal(settings).search(text):
+        click.echo(f"{match.id}  {match.title}\n    {match.snippet}")
+
+
+@sessions.command()
+@click.argument("session")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "jsonl", "trajectory"]),
+    default="markdown",
+    show_default=True,
+    help="Markdown to read, events to replay, or a record of the paper's trajectory schema.",
+)
+@click.pass_context
+def export(ctx: click.Context, session: str, form: str) -> None:
+    """Write a session to stdout. SESSION is an id, the beginning of one, or last."""
+    import json
+
+    from engine import export as forms
+
+    settings, _ = ctx.obj()
+    journal = _journal(settings)
+    events = list(journal.events(journal.resolve(session)))
+    if form == "markdown":
+        click.echo(forms.to_markdown(events))
+    elif form == "jsonl":
+        click.echo(forms.to_jsonl(events), nl=False)
+    else:
+        click.echo(json.dumps(forms.to_trajectory(events), ensure_ascii=False))
+
+
+@sessions.command()
+@click.argument("session")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def delete(ctx: click.Context, session: str, yes: bool) -> None:
+    """Delete a session for good."""
+    settings, _ = ctx.obj()
+    journal = _journal(settings)
+    found = journal.resolve(session)
+    if not yes:
+        click.confirm(f"Delete {found}, “{journal.title(found)}”?", abort=True)
+    journal.delete(found)
+
+
+@main.command()
+@click.pass_context
+def doctor(ctx: click.Context) -> None:
+    """Look at everything a question needs, and say what to do about what is wrong."""
+    from engine.doctor import checks
+
+    settings, _ = ctx.obj()
+    wrong = False
+    for check in checks(settings):
+        sign = {True: "✓", False: "✗", None: "–"}[check.ok]
+        click.echo(f"{sign} {check.name:<12} {check.detail}")
+        if check.ok is not True and check.fix:
+            click.echo(f"  {'':<12} → {check.fix}")
+        wrong = wrong or check.ok is False
+    ctx.exit(1 if wrong else 0)

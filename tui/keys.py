@@ -1,0 +1,269 @@
+"""Every key of the app, once. Bindings, the footer, the help screen and the command palette are made from this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+GROUPS = ("Panes", "Moving", "Context", "Answer and sources", "Run", "App")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key and what it does.
+
+    ``id`` names it in a keymap. ``keys`` is Textual's spelling, alternatives joined by commas. ``shown`` puts it
+    in the footer, most wanted first. ``palette`` is false where the palette has no use for it.
+    """
+
+    id: str
+    keys: str
+    action: str
+    description: str
+    tooltip: str
+    group: str
+    shown: bool = False
+    palette: bool = True
+    priority: bool = False
+    label: str = ""
+
+    def binding(self) -> Binding:
+        return Binding(
+            self.keys,
+            self.action,
+            self.description,
+            show=self.shown,
+            key_display=self.label or None,
+            priority=self.priority,
+            tooltip=self.tooltip,
+            id=self.id,
+        )
+
+    @property
+    def display(self) -> str:
+        """The key as a person reads it."""
+        names = (_NAMES.get(key, key) for key in self.keys.split(","))
+        return self.label or " ".join(names)
+
+
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "down": "↓",
+    "up": "↑",
+}
+
+SCREEN: tuple[Key, ...] = (
+    Key(
+        "mask.toggle",
+        "m",
+        "mask",
+        "Mask",
+        "Mask or unmask the selected observation, from the next turn on.",
+        "Context",
+        shown=True,
+    ),
+    Key(
+        "mask.pin",
+        "p",
+        "pin",
+        "Pin",
+        "Keep the selected observation live whatever its age, or let it go again.",
+        "Context",
+        shown=True,
+    ),
+    Key(
+        "mask.wider",
+        "plus,equals_sign",
+        "window(1)",
+        "Wider",
+        "Keep the observations of one more turn live.",
+        "Context",
+        shown=True,
+        label="+",
+    ),
+    Key(
+        "mask.narrower",
+        "minus",
+        "window(-1)",
+        "Narrower",
+        "Keep the observations of one turn less live; 0 masks nothing.",
+        "Context",
+        shown=True,
+        label="-",
+    ),
+    Key(
+        "source.open",
+        "o",
+        "open",
+        "Open",
+        "Open the selected source, citation or observation in the reader, at its line.",
+        "Answer and sources",
+        shown=True,
+    ),
+    Key(
+        "copy",
+        "y",
+        "copy",
+        "Copy",
+        "Copy the answer, or the selected citation or observation.",
+        "Answer and sources",
+        shown=True,
+    ),
+    Key(
+        "export",
+        "e",
+        "app.export",
+        "Export",
+        "Write the question, the turns and the answer to a Markdown file.",
+        "Answer and sources",
+    ),
+    Key("find", "slash", "find", "Find", "Go to the next row that has the words you type.", "Moving", label="/"),
+    Key(
+        "run.stop",
+        "escape",
+        "stop",
+        "Stop",
+        "Stop the run, or the indexing; everything finished is kept.",
+        "Run",
+        shown=True,
+    ),
+    Key(
+        "back",
+        "escape",
+        "back",
+        "Back",
+        "Leave the prompt, or the detail of a row. Never quits.",
+        "Moving",
+        shown=True,
+        palette=False,
+    ),
+    Key(
+        "run.answer",
+        "a",
+        "answer_now",
+        "Answer now",
+        "Stop searching: the next turn must answer from what was read.",
+        "Run",
+        shown=True,
+    ),
+    Key(
+        "run.continue",
+        "c",
+        "continue",
+        "Continue",
+        "Go on with a run that was stopped or lost, from its last finished turn.",
+        "Run",
+    ),
+    Key("prompt", "i", "prompt", "Ask", "Go to the prompt.", "Run", shown=True),
+    Key("pane.turns", "1", "pane('turns')", "Turns", "What the model did, turn by turn.", "Panes"),
+    Key(
+        "pane.context", "2", "pane('context')", "Context", "What the model sees: one bar for each observation.", "Panes"
+    ),
+    Key("pane.sources", "3", "pane('sources')", "Sources", "The documents that were opened or cited.", "Panes"),
+    Key("pane.answer", "4", "pane('answer')", "Answer", "The answer and its citations.", "Panes"),
+    Key("pane.next", "tab", "cycle(1)", "Next pane", "Go to the next pane.", "Panes", palette=False),
+    Key("pane.previous", "shift+tab", "cycle(-1)", "Previous pane", "Go to the pane before.", "Panes", palette=False),
+)
+"""The keys of the research screen, in the order of the footer."""
+
+PROMPT: tuple[Key, ...] = (
+    Key("run.send", "enter", "send", "Send", "In the prompt: send the question.", "Run"),
+    Key("run.newline", "ctrl+j", "newline", "New line", "In the prompt: a new line.", "Run"),
+)
+"""What the prompt does with keys of its own."""
+
+MOVES: tuple[Key, ...] = (
+    Key("move.down", "j,down", "cursor_down", "Down", "The next row.", "Moving"),
+    Key("move.up", "k,up", "cursor_up", "Up", "The row before.", "Moving"),
+    Key("move.first", "g,home", "first", "First", "The first row.", "Moving"),
+    Key("move.last", "G,end", "last", "Last", "The last row; during a run, follow it.", "Moving"),
+    Key("move.page_down", "pagedown", "page_down", "Page down", "One page down.", "Moving"),
+    Key("move.page_up", "pageup", "page_up", "Page up", "One page up.", "Moving"),
+    Key("move.select", "enter", "select", "Detail", "Show the selected row whole.", "Moving"),
+)
+"""The keys of every list."""
+
+SCROLLS: tuple[Key, ...] = (
+    Key("scroll.down", "j,down", "scroll_down", "Down", "One line down.", "Moving"),
+    Key("scroll.up", "k,up", "scroll_up", "Up", "One line up.", "Moving"),
+    Key("scroll.first", "g,home", "scroll_home", "Top", "The top.", "Moving"),
+    Key("scroll.last", "G,end", "scroll_end", "End", "The end.", "Moving"),
+)
+"""The same keys where there is text and not rows."""
+
+APP: tuple[Key, ...] = (
+    Key("session.new", "ctrl+n", "new", "New", "Begin a new session.", "App"),
+    Key("session.list", "ctrl+s", "sessions", "Sessions", "Saved sessions: search, open, delete.", "App"),
+    Key("app.palette", "ctrl+p", "command_palette", "Commands", "Find any command by its name.", "App", palette=False),
+    Key(
+        "app.help",
+        "f1,question_mark",
+        "help",
+        "Help",
+        "All keys and what the signs mean.",
+        "App",
+        shown=True,
+        label="?",
+    ),
+    Key("app.interrupt", "ctrl+c", "interrupt", "Quit", "Copy what is selected; twice: quit.", "App", palette=False),
+    Key("app.quit", "ctrl+q", "quit", "Quit", "Leave. Everything that is finished is saved.", "App", priority=True),
+)
+
+READER: tuple[Key, ...] = (
+    Key("reader.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key("reader.find", "slash", "find", "Find", "Find words in this document.", "Moving", shown=True, label="/"),
+    Key("reader.next", "n", "next(1)", "Next", "The next place found, or the next cited lines.", "Moving", shown=True),
+    Key("reader.previous", "N", "next(-1)", "Previous", "The place before.", "Moving"),
+    Key(
+        "reader.copy",
+        "y",
+        "copy",
+        "Copy",
+        "Copy the cited lines, or the whole document.",
+        "Answer and sources",
+        shown=True,
+    ),
+)
+
+SESSIONS: tuple[Key, ...] = (
+    Key("sessions.back", "escape", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key(
+        "sessions.find",
+        "slash",
+        "search",
+        "Search",
+        "Search questions, answers and observations.",
+        "Moving",
+        shown=True,
+        label="/",
+    ),
+    Key(
+        "sessions.delete",
+        "d,delete",
+        "delete",
+        "Delete",
+        "Delete the selected session; asks first.",
+        "App",
+        shown=True,
+        label="d",
+    ),
+)
+
+COMMANDS: tuple[Key, ...] = tuple(key for key in SCREEN + APP if key.palette)
+"""What the command palette offers."""
+
+ALL: tuple[Key, ...] = PROMPT + SCREEN + MOVES + APP
+
+
+def bindings(keys: Iterable[Key]) -> list[BindingType]:
+    """Textual's bindings for some of the keys."""
+    return [key.binding() for key in keys]

@@ -1,0 +1,211 @@
+"""The front end without a screen: the same events as lines of text, or as JSON."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from engine import protocol
+from engine.protocol import (
+    AnswerReady,
+    Ask,
+    CallStarted,
+    CitationChecked,
+    Command,
+    Continue,
+    EngineStopped,
+    Event,
+    Failed,
+    IndexEnded,
+    IndexPaths,
+    IndexProgress,
+    LibraryOpened,
+    ModelLoaded,
+    Observed,
+    RunEnded,
+    Search,
+    SearchResults,
+    Stop,
+    TurnStarted,
+)
+from tui.bridge import Door
+from tui.state import AppState, fold
+
+OK, ERROR, USAGE, NOT_TOLD, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""Exit codes: done; an error; a bad command line; the documents do not tell; some files failed; ctrl+c."""
+
+MakeDoor = Callable[[Callable[[Event], None]], Door]
+_SIGN = {"verified": "✓", "weak": "~", "missing": "✗"}
+
+
+@dataclass
+class Conversation:
+    """One door and the events that come out of it, to be waited for in turn."""
+
+    make_door: MakeDoor
+    out: IO[str] = field(default_factory=lambda: sys.stdout)
+    err: IO[str] = field(default_factory=lambda: sys.stderr)
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._door = self.make_door(self._events.put)
+
+    def close(self) -> None:
+        self._door.close()
+
+    def ask(self, command: Ask | Continue, *, turns: IO[str] | None = None) -> int:
+        """Answer one question. Turns go to ``turns``, stderr by default; the answer goes to stdout."""
+        state, turns = AppState(), turns or self.err
+        for event in self._until(command, RunEnded):
+            before, state = state, fold(state, event)
+            if isinstance(event, AnswerReady):
+                answer = event
+            if not self.json:
+                _tell(before, state, event, turns)
+            if isinstance(event, Failed) and not event.session:
+                return self._failed(event)
+        run = state.run
+        if run is None or run.ended in ("failed", ""):
+            return ERROR
+        if not self.json and run.answer_final:
+            print(answer.text, file=self.out)
+            for citation in run.citations:
+                lines = f"L{citation.first}-L{citation.last}"
+                mark = f"{_SIGN[citation.state]} {citation.state}"
+                print(f"\n{mark}  {citation.marker} {citation.uri} {lines}", file=self.out)
+                for line in citation.quote.splitlines():
+                    print(f"    │ {line}", file=self.out)
+        return OK if run.ended == "answered" else NOT_TOLD if run.ended == "not_told" else INTERRUPTED
+
+    def index(self, command: IndexPaths) -> int:
+        """Index, with progress on stderr and the report on stdout."""
+        shown = 0.0
+        for event in self._until(command, IndexEnded):
+            if isinstance(event, IndexProgress) and not self.json and time.monotonic() - shown > 0.5:
+                shown = time.monotonic()
+                print(_progress(event), file=self.err)
+            if isinstance(event, IndexEnded):
+                if not self.json:
+                    _report(event, self.out)
+                return INTERRUPTED if event.cancelled else SOME_FAILED if event.failures else OK
+            if isinstance(event, Failed):
+                return self._failed(event)
+        return ERROR
+
+    def search(self, command: Search) -> int:
+        """Print ranked hits."""
+        for event in self._until(command, SearchResults):
+            if isinstance(event, Failed):
+                return self._failed(event)
+        assert isinstance(event, SearchResults)
+        if not self.json:
+            for place, hit in enumerate(event.hits, start=1):
+                parts = f"text {hit.text_rank or '-'}, meaning {hit.vector_rank or '-'}"
+                print(
+                    f"{place}. {hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}  ({parts})", file=self.out
+                )
+                print(f"   {' '.join(hit.text.split())[:240]}\n", file=self.out)
+        return OK if event.hits else NOT_TOLD
+
+    def _until(self, command: Command, last: type[Event]) -> Iterator[Event]:
+        """Send a command and yield what is told, up to an event of the kind ``last``. Ctrl+C stops the work first."""
+        self._door.send(command)
+        stopped = False
+        while True:
+            try:
+                event = self._events.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            except KeyboardInterrupt:
+                if stopped:
+                    raise
+                stopped = True
+                for stop in (Stop(), protocol.CancelIndex()):
+                    self._door.send(stop)
+                continue
+            if self.json:
+                print(protocol.encode(event), file=self.out, flush=True)
+            if isinstance(event, EngineStopped):
+                event = Failed("EngineStopped", event.reason, "Every finished turn is in the journal.")
+            yield event
+            if isinstance(event, last) or (isinstance(event, Failed) and not event.session):
+                return
+
+    def _failed(self, event: Failed) -> int:
+        print(f"error: {event.message}", file=self.err)
+        if event.hint:
+            print(f"hint: {event.hint}", file=self.err)
+        return ERROR
+
+
+def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None:
+    """What one event means, for somebody who watches the run go by."""
+    match event:
+        case ModelLoaded(model, seconds):
+            print(f"model  {model.name}, context {model.context:,} tokens, loaded in {seconds:.1f} s", file=out)
+        case LibraryOpened(library, documents, chunks):
+            print(f"library  {library}: {documents:,} documents, {chunks:,} chunks", file=out)
+        case protocol.RunStarted(question, policy):
+            window = f"the last {policy.window} turns stay" if policy.window else "off"
+            print(f"\nquestion  {question}\nmasking  {window}", file=out)
+        case TurnStarted(must_answer):
+            print(f"turn {event.turn}{'  must answer' if must_answer else ''}", file=out)
+        case protocol.Decided(decisions):
+            old = {row.number: row.state for row in before.run.observations} if before.run else {}
+            counts = {name: sum(d.state == name for d in decisions) for name in ("live", "pinned", "kept", "masked")}
+            summary = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            print(f"  sees  {summary or 'the question alone'}", file=out)
+            for decision in decisions:
+                row = state.run.row(decision.observation) if state.run else None
+                if row is not None and decision.state == "masked" and old.get(decision.observation) != "masked":
+                    print(f"  masked  {row.observation.header}", file=out)
+                    print(f"          {row.before} → {row.after} tokens, {decision.reason}", file=out)
+        case CallStarted(_, tool, arguments):
+            shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+            print(f"  call  {tool}({shown})", file=out)
+        case Observed(observation):
+            print(f"  read  {observation.header}  ({observation.body_tokens} tokens)", file=out)
+        case protocol.EvidenceChosen(evidence):
+            for chosen in evidence:
+                print(f"  evidence  {chosen.marker} {chosen.title}", file=out)
+        case CitationChecked(citation):
+            print(f"  checked  {citation.marker} {citation.state} ({citation.score:.0%} of the words)", file=out)
+        case protocol.TurnEnded(_, _, _, timings):
+            read = f"{timings.prompt_tokens:,} prompt tokens, {timings.reused_tokens:,} of them from the cache"
+            print(f"  took  {timings.prefill_seconds + timings.decode_seconds:.1f} s: {read}", file=out)
+        case RunEnded(why, turns, seconds):
+            print(f"ended  {why.replace('_', ' ')} after {turns} turns, {seconds:.1f} s\n", file=out)
+        case Failed(_, message, hint):
+            print(f"failed  {message} {hint}", file=out)
+    out.flush()
+
+
+def _progress(event: IndexProgress) -> str:
+    of = f" of {event.total:,}" if event.total else ""
+    eta = f", about {event.eta:.0f} s left" if event.eta >= 0 else ""
+    what = {"scan": "looking", "read": "reading files", "embed": "embedding chunks"}[event.phase]
+    return f"{what}: {event.done:,}{of}{eta}"
+
+
+def _hits(event: SearchResults, out: IO[str]) -> None:
+    for place, hit in enumerate(event.hits, start=1):
+        parts = f"text {hit.text_rank or '-'}, meaning {hit.vector_rank or '-'}"
+        print(f"{place}. {hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}  ({parts})", file=out)
+        print(f"   {' '.join(hit.text.split())[:240]}\n", file=out)
+
+
+def _report(event: IndexEnded, out: IO[str]) -> None:
+    print(
+        f"{event.library}: {event.added} added, {event.changed} changed, {event.unchanged} unchanged,"
+        f" {event.removed} removed; {event.chunks:,} chunks, {event.seconds:.1f} s",
+        file=out,
+    )
+    for reason, count in event.skipped.items():
+        print(f"skipped {count}: {reason}", file=out)
+    for failure in event.failures:
+        print(f"failed {failure.path}: {failure.reason}{' — ' + failure.hint if failure.hint else ''}", file=out)

@@ -1,0 +1,141 @@
+"""The answer as it streams in, then the lines it cites, each with what checking them found."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Markdown
+from textual.widgets.markdown import MarkdownStream
+
+from engine.clean import clean
+from engine.protocol import Citation
+from tui import keys
+from tui.safe import Plain, line, lines, short
+from tui.state import AppState, RunState
+from tui.widgets import words
+from tui.widgets.rows import Row, RowList
+
+_QUOTED = 2
+"""Lines of a quote shown under its citation."""
+
+
+class AnswerScroll(VerticalScroll, can_focus=True):
+    """Where the answer is read."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.SCROLLS)
+
+
+class Answer(Vertical):
+    """Markdown and its citations. Links in it are not followed: a citation opens with enter or ``o``."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._stream: MarkdownStream | None = None
+        self._shown = ""
+        self._wanted = ""
+        self._final = True
+
+    def compose(self) -> ComposeResult:
+        with AnswerScroll(id="answer-scroll"):
+            yield Plain(id="answer-note")
+            yield Markdown(id="answer-text", open_links=False)
+        yield Plain("↓ more", id="more")
+        yield RowList(id="citations")
+
+    def on_mount(self) -> None:
+        scroll = self.query_one(AnswerScroll)
+        self.watch(scroll, "scroll_y", self._show_more, init=False)
+        self.watch(scroll, "virtual_size", self._show_more, init=False)
+
+    def refresh_from(self, state: AppState) -> None:
+        run = state.run
+        note = self.query_one("#answer-note", Plain)
+        note.show(_note(run) if run is not None else Content())
+        note.set_class(not note.visual, "-off")
+        citations = cited(run) if run is not None else ()
+        listed = self.query_one("#citations", RowList)
+        listed.set_class(bool(citations), "-on")
+        listed.show([Row(str(index), citation_row(index, each)) for index, each in enumerate(citations)])
+        before = "".join(_told(earlier, numbered(earlier.answer, earlier.citations)) for earlier in state.earlier)
+        self._final = run is None or run.answer_final or not run.running
+        text = "" if run is None else numbered(run.answer, run.citations) if self._final else run.answer
+        heading = f"## {short(run.question)}\n\n" if run is not None and state.earlier else ""
+        wanted = clean(before + heading + text)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self.call_later(self._write)
+
+    async def _write(self) -> None:
+        """Bring the Markdown up to what is wanted: a growing answer is streamed, anything else replaced."""
+        wanted, text = self._wanted, self.query_one(Markdown)
+        if wanted == self._shown:
+            return
+        grows = bool(self._shown) and wanted.startswith(self._shown) and not self._final
+        if not grows:
+            if self._stream is not None:
+                await self._stream.stop()
+                self._stream = None
+            await text.update(wanted)
+        else:
+            if self._stream is None:
+                self._stream = Markdown.get_stream(text)
+                self.query_one(AnswerScroll).anchor()
+            await self._stream.write(wanted[len(self._shown) :])
+        self._shown = wanted
+
+    def _show_more(self) -> None:
+        scroll = self.query_one(AnswerScroll)
+        self.query_one("#more").set_class(scroll.max_scroll_y - scroll.scroll_y > 1, "-on")
+
+    def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
+        event.stop()
+        self.notify(f"Links in an answer are not opened: {short(event.href, 80)}", markup=False)
+
+
+def cited(run: RunState) -> tuple[Citation, ...]:
+    """The citations; before they are checked, the evidence the answer is written from."""
+    return run.citations or run.evidence
+
+
+def numbered(answer: str, citations: tuple[Citation, ...]) -> str:
+    """The answer with each citation as its number in the list below it and its sign."""
+    for index, citation in enumerate(citations, 1):
+        if citation.marker:
+            answer = answer.replace(citation.marker, f"[{index}{words.CITED[citation.state]}]")
+    return answer
+
+
+def citation_row(index: int, citation: Citation) -> Content:
+    """Where it points, how well it holds, and the first lines of what it says there."""
+    style = words.CITED_STYLE[citation.state]
+    first = line(
+        (f"{words.CITED[citation.state]} ", f"bold {style}"),
+        (f"{index + 1} {words.place(citation)}", "bold"),
+        (f"  {words.CITED_WORD[citation.state]}", style),
+    )
+    quote = [line((f"    │ {short(text)}", "dim")) for text in citation.quote.split("\n")[:_QUOTED] if text.strip()]
+    return lines([first, *quote])
+
+
+def _told(run: RunState, answer: str) -> str:
+    return f"## {short(run.question)}\n\n{answer or '*no answer*'}\n\n---\n\n"
+
+
+def _note(run: RunState) -> Content:
+    if not run.told:
+        return line(("~ The documents do not tell. ", "bold $warning"), "What was found nearest is below.")
+    if run.answer:
+        return Content()
+    if run.running:
+        turn = run.turn.number if run.turn is not None else 0
+        return line(
+            (
+                f"No answer yet: turn {turn} is under way. 1 shows the turns, a asks for an answer now.",
+                "$foreground 60%",
+            )
+        )
+    return line(("There is no answer: the run ended before it. c goes on with it.", "$foreground 60%"))

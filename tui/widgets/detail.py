@@ -1,0 +1,99 @@
+"""One call of one turn: the thought, the call, why masking did what it did, what the model sees and what was kept."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+
+from tui import keys
+from tui.safe import Plain, line, lines, plain
+from tui.state import CallRow, ObservationRow, RunState, TurnRow
+from tui.widgets import words
+from tui.widgets.bars import count
+
+_MOST = 20_000
+"""Characters of an observation that are laid out here; the reader shows everything."""
+
+_STATE = {"live": "live", "masked": "masked", "pinned": "pinned", "kept": "kept"}
+
+
+def head(turn: TurnRow, call: CallRow | None, row: ObservationRow | None) -> Content:
+    """Everything about it but its text."""
+    rows = [line((f"Turn {turn.number}", "bold $primary"), (f"  {call.tool}" if call else "", "bold"))]
+    if turn.thought:
+        rows += [_label("thought"), plain(turn.thought)]
+    if call is not None:
+        rows += [_label("call"), plain(words.call(call.tool, call.arguments))]
+    if row is not None:
+        rows += [_label("in context"), state_line(row)]
+        if row.pending != row.state:
+            rows.append(line((f"→ {_STATE[row.pending]} from the next turn on", "bold $warning")))
+    if turn.view_tokens and row is None:
+        rows += [_label("reads"), line(f"{turn.view_tokens:,} tokens")]
+    if turn.status == "done" and turn.timings.prompt_tokens:
+        rows += [_label("time"), line(words.timing(turn.timings))]
+    return lines(rows)
+
+
+def state_line(row: ObservationRow) -> Content:
+    """The state with its sign, why, and what it freed."""
+    freed = f" · {row.before:,} → {row.after:,} tokens" if row.state == "masked" else f" · {row.before:,} tokens"
+    since = f" since turn {row.masked_at}" if row.masked_at else ""
+    reason = f" · {row.reason}" if row.reason and row.reason != _STATE[row.state] else ""
+    return line((f"{words.SIGN[row.state]} {_STATE[row.state]}{since}", words.STYLE[row.state]), reason, freed)
+
+
+def _label(name: str) -> Content:
+    return line((name, "$foreground 55%"))
+
+
+class Detail(VerticalScroll):
+    """The detail of the selected row."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.SCROLLS)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.number = 0
+        self._shown: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        yield Plain(id="detail-head")
+        with Container(id="detail-views"):
+            yield Plain(id="view-now", classes="view")
+            yield Plain(id="view-kept", classes="view")
+
+    def show(self, run: RunState, turn: TurnRow, index: int) -> None:
+        """Show this call. ``number`` is its observation's, 0 while there is none."""
+        call = turn.calls[index] if index < len(turn.calls) else None
+        self.number = turn.observations[index] if index < len(turn.observations) else 0
+        row = run.row(self.number)
+        if (turn, call, row) == self._shown:
+            return
+        if self._shown and (turn.number, call) != (
+            self._shown[0].number if isinstance(self._shown[0], TurnRow) else 0,
+            self._shown[1],
+        ):
+            self.scroll_home(animate=False)
+        self._shown = (turn, call, row)
+        self.query_one("#detail-head", Plain).show(head(turn, call, row))
+        self._show_views(row)
+
+    def _show_views(self, row: ObservationRow | None) -> None:
+        now, kept = self.query_one("#view-now", Plain), self.query_one("#view-kept", Plain)
+        now.set_class(row is None, "-off")
+        kept.set_class(row is None or row.state != "masked", "-off")
+        if row is None:
+            return
+        seen = row.observation
+        body = seen.body if len(seen.body) <= _MOST else seen.body[:_MOST] + "\n… o opens the whole of it"
+        header = plain(seen.header, "bold")
+        whole = lines([header, plain(body)]) if body else header
+        now.border_title, now.border_subtitle = "what the model sees now", f"{count(row.after)} tokens"
+        now.show(header if row.state == "masked" else whole)
+        kept.border_title, kept.border_subtitle = "what was kept", f"{count(row.before)} tokens"
+        kept.show(whole)

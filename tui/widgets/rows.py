@@ -1,0 +1,131 @@
+"""A list of rows that is told what to show and updates only what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual.binding import BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tui import keys
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. ``id`` stays the same while the row changes; a row that is not ``enabled`` cannot be selected."""
+
+    id: str
+    content: Content
+    enabled: bool = True
+
+
+class RowList(OptionList):
+    """One virtual list, however many rows. Tells of moves by the user only, never of its own."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.MOVES)
+
+    class Moved(Message):
+        """The user moved to a row."""
+
+        def __init__(self, rows: RowList, row: str) -> None:
+            super().__init__()
+            self.rows = rows
+            self.row = row
+
+        @property
+        def control(self) -> RowList:
+            return self.rows
+
+    class Picked(Moved):
+        """The user pressed enter on a row, or clicked it."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False, compact=True)
+        self._rows: tuple[Row, ...] = ()
+        self._quiet = False
+
+    @property
+    def row(self) -> str:
+        """The id of the row under the cursor; empty where there is none."""
+        option = self.highlighted_option
+        return option.id or "" if option is not None else ""
+
+    @property
+    def last_row(self) -> str:
+        """The id of the last row that can be selected; empty where there is none."""
+        return next((row.id for row in reversed(self._rows) if row.enabled), "")
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Make the list read so. The cursor stays on its row."""
+        self._quiet = True
+        try:
+            self._show(tuple(rows))
+        finally:
+            self._quiet = False
+
+    def _show(self, new: tuple[Row, ...]) -> None:
+        old, self._rows = self._rows, new
+        if len(new) >= len(old) and all(
+            a.id == b.id and a.enabled == b.enabled for a, b in zip(old, new, strict=False)
+        ):
+            for index, (before, after) in enumerate(zip(old, new, strict=False)):
+                if not before.content.is_same(after.content):
+                    self.replace_option_prompt_at_index(index, after.content)
+            if len(new) > len(old):
+                self.add_options([_option(row) for row in new[len(old) :]])
+            return
+        row, top = self.row, self.scroll_offset.y
+        self.set_options([_option(each) for each in new])
+        self._place(row)
+        self.scroll_to(y=top, animate=False)
+
+    def select(self, row: str) -> None:
+        """Put the cursor on this row, if it is there, without telling of it."""
+        if row == self.row:
+            return
+        self._quiet = True
+        try:
+            self._place(row)
+        finally:
+            self._quiet = False
+
+    def _place(self, row: str) -> None:
+        for index, each in enumerate(self._rows):
+            if each.id == row and each.enabled:
+                self.highlighted = index
+                return
+
+    def find(self, words: str) -> bool:
+        """Put the cursor on the next row that has these words, going round; false where none has."""
+        wanted = words.casefold()
+        start = (self.highlighted or 0) + 1
+        for step in range(len(self._rows)):
+            row = self._rows[(start + step) % len(self._rows)]
+            if row.enabled and wanted in row.content.plain.casefold():
+                self._place(row.id)
+                return True
+        return False
+
+    def _move_page(self, direction: Literal[-1, 1]) -> None:
+        """Textual loses the cursor where a page ends beyond the last row that can be selected."""
+        super()._move_page(direction)
+        if self.highlighted is None:
+            self.action_first() if direction < 0 else self.action_last()
+
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        super().watch_highlighted(highlighted)
+        if not self._quiet and highlighted is not None:
+            self.post_message(self.Moved(self, self.row))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.post_message(self.Picked(self, event.option.id or ""))
+
+
+def _option(row: Row) -> Option:
+    return Option(row.content, id=row.id, disabled=not row.enabled)

@@ -1,0 +1,113 @@
+"""The two lines that are always there: what is asked of which model, and how it goes."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from tui.safe import Part, line, short
+from tui.state import AppState, RunState
+from tui.widgets.bars import count, duration, meter
+
+_PHASES = {"reading": "reading", "thinking": "thinking", "calling": "searching", "done": "next", "stopped": "stopped"}
+_ENDED = {
+    "answered": "answered",
+    "not_told": "not in the documents",
+    "stopped": "stopped",
+    "failed": "ended early",
+    "": "",
+}
+SPINNER = "◐◓◑◒"
+
+
+def title(state: AppState, width: int) -> Content:
+    """App, question, model. The question gives way first."""
+    name = "deepsearch"
+    model = short(state.model.name if state.model else "", 40)
+    if state.model_loading:
+        model = f"loading {short(state.model_loading, 30)}…"
+    elif state.model is not None and state.model.context:
+        model += f" · {count(state.model.context)}"
+    question = state.run.question if state.run else ""
+    room = width - len(name) - len(model) - 4
+    question = short(question, room) if room > 12 else ""
+    gap = max(2, width - len(name) - 2 - len(question) - len(model))
+    return line((name, "bold $primary"), "  ", (question, "bold"), " " * gap, (model, "$foreground 60%"))
+
+
+def status(state: AppState, width: int, now: float) -> Content:
+    """Turn and phase, context meter, masked tokens, speed, time. What does not fit falls off at the right."""
+    run = state.run
+    if run is None:
+        return line(*_idle(state))
+    groups: list[list[Part]] = [_phase(run, SPINNER[int(now * 4) % len(SPINNER)])]
+    if run.limit:
+        bar = max(8, min(40, width // 5))
+        full = run.tokens + run.reserved > run.limit * 0.9
+        groups.append(
+            [
+                ("ctx ", "$foreground 60%"),
+                (meter(run.tokens, run.limit, bar), "$warning" if full else "$primary"),
+                f" {count(run.tokens)}/{count(run.limit)}",
+            ]
+        )
+    groups.append([(f"⊘ {count(run.masked_tokens)} masked", "" if run.masked_tokens else "dim")])
+    if run.speed:
+        groups.append([(f"{run.speed:.0f} tok/s", "$foreground 60%")])
+    seconds = max(0.0, now - run.started_at) if run.running and run.started_at else run.seconds
+    if seconds:
+        groups.append([(duration(seconds), "$foreground 60%")])
+    parts = groups[0]
+    for group in groups[1:]:
+        joined = [*parts, "  ", *group]
+        if line(*joined).cell_length > width:
+            break
+        parts = joined
+    return line(*parts)
+
+
+def _phase(run: RunState, spinner: str) -> list[Part]:
+    turn = run.turn
+    if not run.running:
+        sign = {"answered": ("✓", "$success"), "not_told": ("~", "$warning"), "stopped": ("■", "$warning")}
+        return [sign.get(run.ended, ("✗", "$error")), f" {_ENDED[run.ended]} in {len(run.turns)} turns"]
+    if turn is None:
+        return [(spinner, "$primary"), " starting"]
+    phase = "answering" if turn.must_answer or run.answer else _PHASES[turn.status]
+    progress = f" {turn.read / turn.to_read:.0%}" if turn.to_read and turn.status == "reading" else ""
+    return [(spinner, "$primary"), f" turn {turn.number}", (f" {phase}{progress}", "bold")]
+
+
+def _idle(state: AppState) -> list[Part]:
+    if state.connection == "starting":
+        return [("◌", "$warning"), " starting the engine…"]
+    if state.connection == "lost":
+        return [("✗", "$error"), " the engine is not running"]
+    if state.model_loading:
+        return [("◌", "$warning"), f" loading the model {short(state.model_loading, 40)}… you can type already"]
+    return [("●", "$success"), " ready"]
+
+
+def banner(state: AppState) -> tuple[Content, str]:
+    """What needs a word from or to the user, with what helps; its kind is ``error``, ``warning`` or empty."""
+    if state.problem:
+        again = {
+            "starting": "It is starting again.",
+            "lost": "It does not start again by itself.",
+            "ready": "It is running again.",
+        }
+        parts: list[Part] = [
+            ("The engine stopped: ", "bold"),
+            short(state.problem).rstrip(".") + ".",
+            f" {again[state.connection]} Every finished turn is kept.",
+        ]
+        if state.can_continue:
+            parts += ["  ", ("c", "bold"), " continues the run."]
+        if state.log:
+            parts.append((f"  Log: {short(state.log)}", "$foreground 60%"))
+        return line(*parts), "error"
+    if state.failures and state.model is None and not state.model_loading and state.run is None:
+        failed = state.failures[-1]
+        return line((short(failed.message), "bold"), f" {short(failed.hint)}"), "error"
+    if state.can_continue and state.run is not None and state.run.ended in ("failed", ""):
+        return line("This run is not finished.  ", ("c", "bold"), " goes on from its last finished turn."), "warning"
+    return Content(), ""

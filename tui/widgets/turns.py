@@ -1,0 +1,105 @@
+"""What the model did: one virtual list of turns, two lines for each call, with notes where something was masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from tui.safe import line, lines, short
+from tui.state import AppState, CallRow, ObservationRow, RunState, TurnRow
+from tui.widgets import words
+from tui.widgets.bars import count
+from tui.widgets.rows import Row, RowList
+
+_DOING = {"reading": "reading", "thinking": "thinking", "calling": "calling", "stopped": "stopped"}
+
+
+def turn_rows(run: RunState) -> Iterator[Row]:
+    """The rows of one question, the question first. A row's id is ``run:turn:call``."""
+    yield Row(f"{run.number}:q", line(("? ", "bold $primary"), (short(run.question), "bold")), enabled=False)
+    yield from _notes(run, 0)
+    for turn in run.turns:
+        yield from _notes(run, turn.number, changes=True)
+        for index, call in enumerate(turn.calls or (None,)):
+            number = turn.observations[index] if index < len(turn.observations) else 0
+            content = call_row(turn, index, call, run.row(number), last=run.running and turn is run.turns[-1])
+            yield Row(f"{run.number}:{turn.number}:{index}", content)
+        yield from _notes(run, turn.number)
+    if run.ended:
+        yield Row(f"{run.number}:end", _end(run), enabled=False)
+
+
+def call_row(turn: TurnRow, index: int, call: CallRow | None, row: ObservationRow | None, *, last: bool) -> Content:
+    """Two lines: what was called, and what came of it."""
+    label = f"{turn.number:>2} " if index == 0 else "   "
+    thought = short(turn.thought, 160)
+    if call is None:
+        sign, style = ("▸", "$primary") if last else ("✓", "$success") if turn.status == "done" else ("■", "dim")
+        what = _DOING.get(turn.status, "answered" if turn.finish == "answer" or turn.must_answer else "no call")
+        what = "answering" if last and turn.must_answer else what
+        progress = f"{turn.read / turn.to_read:.0%} of {count(turn.to_read)} tokens" if turn.to_read else ""
+        return lines(
+            [line((f"{sign} ", style), label, (what, "bold"), f" {progress}"), line((f"     {thought}", "dim"))]
+        )
+    argument = words.argument(call.tool, call.arguments, row.observation if row else None)
+    if row is None:
+        first = line(("▸ ", "$primary"), label, (short(call.tool, 12), "bold"), f" {argument}")
+        return lines([first, line((f"     {thought}", "dim"))])
+    style = words.STYLE[row.state]
+    first = line((f"{words.SIGN[row.state]} ", style), label, (short(call.tool, 12), "bold"), f" {argument}")
+    after = f" · {thought}" if thought and index == 0 else ""
+    return lines([first, line((f"     {words.outcome(row.observation)} · {words.size(row)}{after}", "dim"))])
+
+
+def _notes(run: RunState, turn: int, *, changes: bool = False) -> Iterator[Row]:
+    """The notes of a turn: what masking changed stands before its calls, everything else after them."""
+    for index, note in enumerate(run.notes):
+        if note.turn == turn and (note.kind in ("masked", "shown")) == changes:
+            sign = {"masked": "⊘", "shown": "●", "error": "✗", "info": "·"}[note.kind]
+            style = "bold $error" if note.kind == "error" else "italic $foreground 60%"
+            text = line((f"   {sign} {short(note.text)}", style))
+            yield Row(f"{run.number}:note:{index}", text, enabled=False)
+
+
+def _end(run: RunState) -> Content:
+    said = {
+        "answered": ("✓", "$success", "answered"),
+        "not_told": ("~", "$warning", "the documents do not tell"),
+        "stopped": ("■", "$warning", "stopped; c continues"),
+        "failed": ("✗", "$error", "ended early; c continues"),
+    }
+    sign, style, text = said[run.ended or "stopped"]
+    return line((f"{sign} ", style), (text, "bold"))
+
+
+class Turns(RowList):
+    """The list of turns. During a run it follows the last one, until the user moves up; G follows again."""
+
+    BORDER_TITLE = "1 Turns"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.add_class("pane")
+        self.following = True
+
+    def refresh_from(self, state: AppState) -> None:
+        runs = (*state.earlier, state.run) if state.run is not None else state.earlier
+        unknown = [
+            line((f"? {short(event.name, 40)} {short(str(dict(event.data)), 200)}", "dim")) for event in state.unknown
+        ]
+        rows = [row for run in runs for row in turn_rows(run)]
+        self.show([*rows, *(Row(f"unknown:{index}", text, enabled=False) for index, text in enumerate(unknown))])
+        if self.following and self.last_row:
+            self.select(self.last_row)
+            self.scroll_end(animate=False)
+
+    @property
+    def selected(self) -> tuple[int, int, int]:
+        """Run, turn and call index under the cursor; zeros for none."""
+        run, _, rest = self.row.partition(":")
+        turn, _, call = rest.partition(":")
+        return (int(run), int(turn), int(call)) if call.isdigit() else (0, 0, 0)
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        self.following = event.row == self.last_row

@@ -1,0 +1,68 @@
+"""Observations, calls and decisions in a few words and signs. Pure; every list and pane speaks the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.protocol import Citation, CitationState, Observation, State, Timings
+from tui.safe import short
+from tui.state import ObservationRow
+from tui.widgets.bars import count, duration
+
+SIGN: Mapping[State, str] = {"live": "●", "masked": "⊘", "pinned": "^", "kept": "!"}
+STYLE: Mapping[State, str] = {"live": "$primary", "masked": "dim", "pinned": "$warning", "kept": "$error"}
+CITED: Mapping[CitationState, str] = {"verified": "✓", "weak": "~", "missing": "✗"}
+CITED_STYLE: Mapping[CitationState, str] = {"verified": "$success", "weak": "$warning", "missing": "$error"}
+CITED_WORD: Mapping[CitationState, str] = {
+    "verified": "the lines support it",
+    "weak": "the lines support it only in part",
+    "missing": "no lines support it",
+}
+
+
+def argument(tool: str, arguments: Mapping[str, Any], observation: Observation | None = None) -> str:
+    """What a call is about: the words searched, the document opened."""
+    if tool == "search":
+        return short(str(arguments.get("query", "")))
+    if tool == "find":
+        where = f" in {observation.title}" if observation is not None and observation.title else ""
+        return short(f"“{arguments.get('pattern', '')}”{where}")
+    if observation is not None and not observation.error:
+        return short(observation.title or observation.uri)
+    return short(" ".join(f"{name}={value}" for name, value in arguments.items()))
+
+
+def call(tool: str, arguments: Mapping[str, Any]) -> str:
+    """A call as it was made."""
+    return short(f"{tool}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})")
+
+
+def outcome(observation: Observation) -> str:
+    """What a call returned, in a few words."""
+    if observation.error:
+        return short(observation.header.rpartition("error:")[2] or observation.header)
+    if observation.tool == "search":
+        return f"{len(observation.links)} results" if len(observation.links) != 1 else "1 result"
+    if observation.first:
+        return f"L{observation.first}-L{observation.last} of {observation.total_lines}"
+    return "nothing found"
+
+
+def size(row: ObservationRow) -> str:
+    """Its size now; before→after where something was taken."""
+    return f"{count(row.before)}→{count(row.after)}" if row.state == "masked" else count(row.before)
+
+
+def timing(timings: Timings) -> str:
+    """Where a turn's time went."""
+    read = f"read {timings.prompt_tokens:,} tokens, {timings.reused_tokens:,} from the cache, in {duration(timings.prefill_seconds)}"
+    wrote = f"wrote {timings.generated_tokens:,} in {duration(timings.decode_seconds)}"
+    tools = f"calls {duration(timings.tool_seconds)}" if timings.tool_seconds else ""
+    return " · ".join(part for part in (read, wrote, tools) if part)
+
+
+def place(citation: Citation) -> str:
+    """Where a citation points."""
+    name = short(citation.uri or citation.title or f"page {citation.cursor}")
+    return f"{name} L{citation.first}-L{citation.last}" if citation.first else name
