@@ -9,7 +9,7 @@ number and quotation among them; *weak* from 30 % on, or where a number, a quota
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.browser.pages import Page, PagePool
 from engine.errors import NotFound
@@ -120,22 +120,12 @@ def _check(marker: Marker, pool: PagePool) -> Citation:
         page = pool.get(marker.cursor)
     except NotFound:
         return citation
+    citation = replace(citation, uri=page.uri, title=page.title, path=page.path)
     quote = _lines(page, marker)
     if page.kind != "document" or not quote:
-        return Citation(marker.text, marker.sentence, marker.cursor, marker.first, marker.last, page.uri, page.title)
+        return citation
     state, score = support(marker.sentence, quote)
-    return Citation(
-        marker.text,
-        marker.sentence,
-        marker.cursor,
-        marker.first,
-        marker.last,
-        page.uri,
-        page.title,
-        quote,
-        state,
-        score,
-    )
+    return replace(citation, quote=quote, state=state, score=score)
 
 
 def _lines(page: Page, marker: Marker) -> str:

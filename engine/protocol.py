@@ -129,7 +129,8 @@ class Citation:
     """A claim of the answer and the lines said to support it.
 
     ``marker`` is the text as it stands in the answer, ``[cursor:Lx-Ly]``. ``score`` is the share of the
-    sentence's content words found in the lines, 0 to 1. ``quote`` holds the cited lines.
+    sentence's content words found in the lines, 0 to 1. ``quote`` holds the cited lines, ``path`` is what a person is
+    shown of ``uri``.
     """
 
     marker: str
@@ -142,6 +143,7 @@ class Citation:
     quote: str = ""
     state: CitationState = "missing"
     score: float = 0.0
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -371,12 +373,16 @@ class Decided(Event):
 
 @dataclass(frozen=True)
 class ViewBuilt(Event):
-    """What the model is about to read. ``limit`` is its context, ``reserved`` the room for its reply."""
+    """What the model is about to read. ``limit`` is its context, ``reserved`` the room for its reply.
+
+    ``purpose``: the ``turn`` itself, or a narrow view of ``evidence`` alone, beside it.
+    """
 
     segments: tuple[SegmentTokens, ...]
     tokens: int
     limit: int
     reserved: int
+    purpose: Literal["turn", "evidence"] = "turn"
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Conversation:
             for citation in run.citations:
                 lines = f"L{citation.first}-L{citation.last}"
                 mark = f"{_SIGN[citation.state]} {citation.state}"
-                print(f"\n{mark}  {citation.marker} {citation.uri} {lines}", file=self.out)
+                print(f"\n{mark}  {citation.marker} {citation.path or citation.uri} {lines}", file=self.out)
                 for line in citation.quote.splitlines():
                     print(f"    │ {line}", file=self.out)
         return OK if run.ended == "answered" else NOT_TOLD if run.ended == "not_told" else INTERRUPTED
@@ -100,17 +100,13 @@ class Conversation:
     def search(self, command: Search) -> int:
         """Print ranked hits."""
         for event in self._until(command, SearchResults):
+            if isinstance(event, SearchResults):
+                if not self.json:
+                    _hits(event, self.out)
+                return OK if event.hits else NOT_TOLD
             if isinstance(event, Failed):
                 return self._failed(event)
-        assert isinstance(event, SearchResults)
-        if not self.json:
-            for place, hit in enumerate(event.hits, start=1):
-                parts = f"text {hit.text_rank or '-'}, meaning {hit.vector_rank or '-'}"
-                print(
-                    f"{place}. {hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}  ({parts})", file=self.out
-                )
-                print(f"   {' '.join(hit.text.split())[:240]}\n", file=self.out)
-        return OK if event.hits else NOT_TOLD
+        return ERROR
 
     def _until(self, command: Command, last: type[Event]) -> Iterator[Event]:
         """Send a command and yield what is told, up to an event of the kind ``last``. Ctrl+C stops the work first."""
@@ -172,7 +168,7 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
             print(f"  read  {observation.header}  ({observation.body_tokens} tokens)", file=out)
         case protocol.EvidenceChosen(evidence):
             for chosen in evidence:
-                print(f"  evidence  {chosen.marker} {chosen.title}", file=out)
+                print(f"  evidence  {chosen.marker} {chosen.path}", file=out)
         case CitationChecked(citation):
             print(f"  checked  {citation.marker} {citation.state} ({citation.score:.0%} of the words)", file=out)
         case protocol.TurnEnded(_, _, _, timings):

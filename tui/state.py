@@ -341,7 +341,7 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             return replace(run, turns=(*run.turns, TurnRow(event.turn, must_answer=must_answer)))
         case Decided():
             return _decided(run, event)
-        case ViewBuilt(segments, tokens, limit, reserved):
+        case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
             run = replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved)
             return _turn(run, view_tokens=tokens)
         case PromptProgress(done, total):

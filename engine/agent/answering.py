@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 from engine import citations, evidence
 from engine.agent import prompts
@@ -104,7 +105,7 @@ def _write(question: str, chosen: Sequence[Passage], listener: Listener) -> Gene
 
 
 def _hear(view: View, listener: Listener, grammar: str = "", *, tell: bool = False) -> Generator[Event, None, Heard]:
-    yield listener.built(view)
+    yield replace(listener.built(view), purpose="evidence")
     if tell:
         return (yield from listener.hear(view, grammar=grammar, tell=growing(AnswerDelta)))
     return (yield from listener.hear(view, grammar=grammar))
@@ -141,4 +142,5 @@ def _citation(passage: Passage) -> Citation:
         quote=passage.text,
         state="verified",
         score=1.0,
+        path=passage.path,
     )

@@ -79,7 +79,7 @@ def fold(ledger: Ledger, event: Event) -> Ledger:
             states = {decision.observation: decision.state for decision in decisions}
             decided = replace(ledger, rows=tuple(_decide(row, states.get(row.observation)) for row in ledger.rows))
             return replace(decided, saved=ledger.saved + decided.masked)
-        case ViewBuilt(segments, tokens, limit, reserved):
+        case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
             built = replace(ledger, rows=tuple(_measure(row, segments) for row in ledger.rows))
             return replace(
                 built,

@@ -64,5 +64,5 @@ def timing(timings: Timings) -> str:
 
 def place(citation: Citation) -> str:
     """Where a citation points."""
-    name = short(citation.uri or citation.title or f"page {citation.cursor}")
+    name = short(citation.path or citation.uri or citation.title or f"page {citation.cursor}")
     return f"{name} L{citation.first}-L{citation.last}" if citation.first else name
