@@ -261,7 +261,12 @@ class Engine:
         try:
             library = self._library(command.library or self._settings.library)
             paths = [Path(path).expanduser() for path in command.paths]
-            self._emit(library.index(paths, progress=self._emit, cancelled=cancel.is_set))
+            if command.rebuild:
+                rebuilt = library.rebuild(progress=self._emit, cancelled=cancel.is_set)
+                if not paths:
+                    self._emit(rebuilt)
+            if paths or not command.rebuild:
+                self._emit(library.index(paths, progress=self._emit, cancelled=cancel.is_set))
             self._emit(library.status())
         finally:
             self._cancel_index = None

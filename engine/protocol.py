@@ -252,10 +252,14 @@ class OpenSession(Command):
 
 @dataclass(frozen=True)
 class IndexPaths(Command):
-    """Index files and folders. An empty ``paths`` indexes again what the library already holds."""
+    """Index files and folders. An empty ``paths`` indexes again what the library already holds.
+
+    ``rebuild`` throws the index away first: the way out where it cannot be read. No file is touched.
+    """
 
     paths: tuple[str, ...]
     library: str = ""
+    rebuild: bool = False
 
 
 @dataclass(frozen=True)

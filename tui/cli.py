@@ -120,16 +120,17 @@ def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, quest
 @main.command()
 @click.argument("paths", nargs=-1, type=click.Path())
 @_library
+@click.option("--rebuild", is_flag=True, help="Throw the index away and make it again from the files.")
 @_json
 @click.pass_context
-def index(ctx: click.Context, paths: tuple[str, ...], library: str | None, json: bool) -> None:
+def index(ctx: click.Context, paths: tuple[str, ...], library: str | None, rebuild: bool, json: bool) -> None:
     """Index files and folders; without a PATH, all that the library knows, again."""
     from engine.protocol import IndexPaths
 
     for path in paths:
         if not Path(path).expanduser().exists():
             raise click.UsageError(f"There is no file or folder {path!r}.")
-    command = IndexPaths(tuple(str(Path(path).expanduser().absolute()) for path in paths), library or "")
+    command = IndexPaths(tuple(str(Path(path).expanduser().absolute()) for path in paths), library or "", rebuild)
     _talk(ctx, json, lambda conversation: conversation.index(command), library=library)
 
 
