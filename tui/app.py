@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from engine.protocol import Ask, Command, Event, Failed, IndexPaths, OpenPage, OpenSession, PageOpened
 from tui import keys, markdown
-from tui.bridge import Coalescer
+from tui.bridge import Coalescer, Door
 from tui.palette import Keys
 from tui.safe import short
 from tui.screens.research import Research
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
 _AGAIN = 2.0
 """Seconds within which a second ctrl+c quits."""
-
-
-class Door(Protocol):
-    """Where commands go. Events come back through the function it was made with, from any thread."""
-
-    def send(self, command: Command) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class DeepSearchApp(App[None]):
@@ -86,10 +78,10 @@ class DeepSearchApp(App[None]):
         if self._paths:
             self._send(IndexPaths(self._paths, self._library))
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         self._coalescer.close()
         if self.door is not None:
-            self.door.close()
+            await asyncio.to_thread(self.door.close)
 
     def _send(self, command: Command) -> None:
         if self.door is not None:

@@ -14,8 +14,9 @@ GROUPS = ("Panes", "Moving", "Context", "Answer and sources", "Run", "App")
 class Key:
     """One key and what it does.
 
-    ``id`` names it in a keymap. ``keys`` is Textual's spelling, alternatives joined by commas. ``shown`` puts it
-    in the footer, most wanted first. ``palette`` is false where the palette has no use for it.
+    ``id`` names it in a keymap. ``keys`` is Textual's spelling, alternatives joined by commas. ``shown`` puts it in the
+    footer, under ``label`` where the keys' own names will not do. ``palette`` is false where the palette has no use
+    for it.
     """
 
     id: str
@@ -45,7 +46,7 @@ class Key:
     def display(self) -> str:
         """The key as a person reads it."""
         names = (_NAMES.get(key, key) for key in self.keys.split(","))
-        return self.label or " ".join(names)
+        return " ".join(names)
 
 
 _NAMES = {
@@ -84,21 +85,19 @@ SCREEN: tuple[Key, ...] = (
         "mask.wider",
         "plus,equals_sign",
         "window(1)",
-        "Wider",
-        "Keep the observations of one more turn live.",
+        "Window",
+        "A wider window: the observations of one more turn stay live.",
         "Context",
         shown=True,
-        label="+",
+        label="+ -",
     ),
     Key(
         "mask.narrower",
         "minus",
         "window(-1)",
-        "Narrower",
-        "Keep the observations of one turn less live; 0 masks nothing.",
+        "Narrower window",
+        "A narrower window: the observations of one turn less stay live. 0 masks nothing.",
         "Context",
-        shown=True,
-        label="-",
     ),
     Key(
         "source.open",
@@ -150,7 +149,7 @@ SCREEN: tuple[Key, ...] = (
         "run.answer",
         "a",
         "answer_now",
-        "Answer now",
+        "Answer",
         "Stop searching: the next turn must answer from what was read.",
         "Run",
         shown=True,
@@ -164,12 +163,19 @@ SCREEN: tuple[Key, ...] = (
         "Run",
     ),
     Key("prompt", "i", "prompt", "Ask", "Go to the prompt.", "Run", shown=True),
-    Key("pane.turns", "1", "pane('turns')", "Turns", "What the model did, turn by turn.", "Panes"),
+    Key("pane.turns", "1", "pane('turns')", "Show the turns", "What the model did, turn by turn.", "Panes"),
     Key(
-        "pane.context", "2", "pane('context')", "Context", "What the model sees: one bar for each observation.", "Panes"
+        "pane.context",
+        "2",
+        "pane('context')",
+        "Show the context",
+        "What the model sees: one bar for each observation.",
+        "Panes",
     ),
-    Key("pane.sources", "3", "pane('sources')", "Sources", "The documents that were opened or cited.", "Panes"),
-    Key("pane.answer", "4", "pane('answer')", "Answer", "The answer and its citations.", "Panes"),
+    Key(
+        "pane.sources", "3", "pane('sources')", "Show the sources", "The documents that were opened or cited.", "Panes"
+    ),
+    Key("pane.answer", "4", "pane('answer')", "Show the answer", "The answer and its citations.", "Panes"),
     Key("pane.next", "tab", "cycle(1)", "Next pane", "Go to the next pane.", "Panes", palette=False),
     Key("pane.previous", "shift+tab", "cycle(-1)", "Previous pane", "Go to the pane before.", "Panes", palette=False),
 )

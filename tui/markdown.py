@@ -19,7 +19,7 @@ def _run(run: RunState) -> Iterator[str]:
     if run.citations:
         yield "## Citations\n"
         for citation in run.citations:
-            yield f"- `{citation.marker}` {citation.state}: {citation.uri or citation.title} L{citation.first}-L{citation.last}"
+            yield f"- `{citation.marker}` {citation.state}: {citation.path or citation.uri or citation.title} L{citation.first}-L{citation.last}"
             yield from (f"  > {text}" for text in citation.quote.split("\n"))
         yield ""
     yield "## Turns\n"

@@ -253,7 +253,10 @@ def fold(state: AppState, event: Event) -> AppState:
         case IndexEnded():
             return replace(state, indexing=None, indexed=event)
         case SessionOpened(title, unfinished):
-            return replace(state, session=event.session, title=title, can_continue=unfinished)
+            run = state.run
+            if run is not None and run.running:  # it was cut off: nobody is working on it now
+                run = replace(run, running=False, turns=_close_last(run.turns))
+            return replace(state, session=event.session, title=title, can_continue=unfinished, run=run)
         case Unknown():
             return replace(state, unknown=(*state.unknown, event))
         case RunStarted():

@@ -215,7 +215,7 @@ async def test_the_map_tells_live_masked_pinned_and_kept_apart_without_colour(tm
     app = fakes.make_app(tmp_path, fakes.READY, fakes.RUN)
     async with app.run_test(size=(160, 50)) as pilot:
         await fakes.settled(pilot, app, fakes.RUN)
-        rows = [str(option.prompt) for option in app.screen.query_one(ContextMap).options]
+        rows = [row.content.plain for row in app.screen.query_one(ContextMap).rows]
         state = {row.split()[0]: row for row in rows}
         assert "░░░" in state["1"]
         assert state["1"].rstrip().endswith("⊘ 1.9k→18")
@@ -317,6 +317,19 @@ async def test_a_saved_session_is_told_again_to_the_same_state(tmp_path: Path) -
         await fakes.until_true(pilot, lambda: app.state.title == "a title")
         assert app.state == fold_all([*fakes.READY, *opened])
         await fakes.until_true(pilot, lambda: "answered in 7 turns" in drawn(app.screen))
+
+
+async def test_a_session_that_was_cut_off_can_be_continued(tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY)
+    async with app.run_test(size=(120, 40)) as pilot:
+        door = await ready(pilot, app)
+        door.plays = (*fakes.RUNNING, SessionOpened("a title", True, session=fakes.SESSION))
+        app._open_session(fakes.SESSION)
+        await fakes.until_true(pilot, lambda: "This run is not finished." in drawn(app.screen))
+        assert "turn 6 thinking" not in drawn(app.screen)
+        door.plays = ()
+        await pilot.press("escape", "c")
+        assert door.last() == Continue(fakes.SESSION)
 
 
 # ── what it may not do ───────────────────────────────────────────────────────────────────────────

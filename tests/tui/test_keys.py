@@ -180,7 +180,7 @@ async def _(app: Driven) -> None:
 
 
 def row_of(app: Driven, row: str) -> str:
-    return str(app.context.get_option(row).prompt)
+    return next(each.content.plain for each in app.context.rows if each.id == row)
 
 
 # ── sources and the answer ───────────────────────────────────────────────────────────────────────
@@ -434,7 +434,7 @@ async def listing(app: Driven) -> Sessions:
 
 def listed(app: Driven) -> list[str]:
     rows = app.app.screen.query_one("#sessions-list", RowList)
-    return [str(option.prompt).splitlines()[0] for option in rows.options if option.id]
+    return [row.content.plain.splitlines()[0] for row in rows.rows if row.id]
 
 
 @key("session.list")

@@ -52,8 +52,12 @@ class RowList(OptionList):
     @property
     def row(self) -> str:
         """The id of the row under the cursor; empty where there is none."""
-        option = self.highlighted_option
-        return option.id or "" if option is not None else ""
+        return self._rows[self.highlighted].id if self.highlighted is not None else ""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What is shown."""
+        return self._rows
 
     @property
     def last_row(self) -> str:
@@ -69,7 +73,8 @@ class RowList(OptionList):
             self._quiet = False
 
     def _show(self, new: tuple[Row, ...]) -> None:
-        old, self._rows = self._rows, new
+        old, row, top = self._rows, self.row, self.scroll_offset.y
+        self._rows = new
         if len(new) >= len(old) and all(
             a.id == b.id and a.enabled == b.enabled for a, b in zip(old, new, strict=False)
         ):
@@ -79,7 +84,6 @@ class RowList(OptionList):
             if len(new) > len(old):
                 self.add_options([_option(row) for row in new[len(old) :]])
             return
-        row, top = self.row, self.scroll_offset.y
         self.set_options([_option(each) for each in new])
         self._place(row)
         self.scroll_to(y=top, animate=False)
@@ -124,8 +128,8 @@ class RowList(OptionList):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.post_message(self.Picked(self, event.option.id or ""))
+        self.post_message(self.Picked(self, self._rows[event.option_index].id))
 
 
 def _option(row: Row) -> Option:
-    return Option(row.content, id=row.id, disabled=not row.enabled)
+    return Option(row.content, disabled=not row.enabled)  # without its id: Textual refuses a second one of the same

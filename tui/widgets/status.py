@@ -14,7 +14,7 @@ _ENDED = {
     "not_told": "not in the documents",
     "stopped": "stopped",
     "failed": "ended early",
-    "": "",
+    "": "not finished",
 }
 SPINNER = "◐◓◑◒"
 

@@ -26,7 +26,7 @@ def turn_rows(run: RunState) -> Iterator[Row]:
             content = call_row(turn, index, call, run.row(number), last=run.running and turn is run.turns[-1])
             yield Row(f"{run.number}:{turn.number}:{index}", content)
         yield from _notes(run, turn.number)
-    if run.ended:
+    if not run.running:
         yield Row(f"{run.number}:end", _end(run), enabled=False)
 
 
@@ -69,7 +69,7 @@ def _end(run: RunState) -> Content:
         "stopped": ("■", "$warning", "stopped; c continues"),
         "failed": ("✗", "$error", "ended early; c continues"),
     }
-    sign, style, text = said[run.ended or "stopped"]
+    sign, style, text = said[run.ended] if run.ended else ("■", "$warning", "not finished; c continues")
     return line((f"{sign} ", style), (text, "bold"))
 
 

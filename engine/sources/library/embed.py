@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EmbedderMissing
+from engine.sources.library.heavy import one_at_a_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,9 +133,10 @@ def _load_model(package: str) -> Any:
         HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HF_HUB_DISABLE_PROGRESS_BARS="1"
     )
     try:
-        import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
+        with one_at_a_time():
+            import torch
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise EmbedderMissing(f"The embedding model cannot be run: {error}.", _HINT) from error
     quiet: Callable[[], None] = disable_progress_bar  # it draws on the error stream

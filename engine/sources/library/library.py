@@ -12,6 +12,7 @@ from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, Library
 from engine.sources.base import Document
 from engine.sources.library.documents import Documents, Record
 from engine.sources.library.embed import Embedder, MiniLM
+from engine.sources.library.heavy import load_lancedb
 from engine.sources.library.ingest import Ingest
 from engine.sources.library.lock import writing
 from engine.sources.library.roots import Roots, add
@@ -100,8 +101,7 @@ class Library:
 
     def warm(self) -> None:
         """Load now what the first search needs: seconds, once a process."""
-        import lancedb  # noqa: F401 - so that the first indexing finds it loaded, too
-
+        load_lancedb()
         if self.documents():
             self._table.counts()
         try:

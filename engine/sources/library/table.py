@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Collection, Iterator, Sequence
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import LibraryCorrupt, LibraryError
 from engine.sources.library.documents import REBUILD
+from engine.sources.library.heavy import load_lancedb
 
 if TYPE_CHECKING:
     from engine.sources.library.embed import Vectors
 
-# Read when lancedb is imported: its native side would write warnings where a screen may be.
-os.environ.setdefault("LANCEDB_LOG", "error")
 
 _NAME = "chunks"
 _INDEX_VECTORS_FROM = 50_000
@@ -92,10 +90,10 @@ class Table:
 
     def search_text(self, query: str, limit: int) -> list[Row]:
         """The rows that share words with the query, best by BM25 first."""
-        from lancedb.query import MatchQuery
-
         words = _words(query)
         with self._use() as table:
+            from lancedb.query import MatchQuery
+
             search = table.search(MatchQuery(words, "words"), query_type="fts").select([*_COLUMNS, "_score"])
             return _rows(search.limit(limit).to_arrow())
 
@@ -153,9 +151,9 @@ class Table:
 
     def tidy(self) -> None:
         """Bring new rows into the indexes, join small files, and let go of versions nobody reads any more."""
-        from lancedb.index import IvfSq
-
         with self._use(create=True) as table:
+            from lancedb.index import IvfSq
+
             embedded = table.count_rows("vector IS NOT NULL")
             if embedded >= self._index_vectors_from and not 0 < _parts(table, "vector") <= _MOST_PARTS:
                 table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
@@ -196,6 +194,7 @@ class Table:
             raise LibraryCorrupt(f"The library's index cannot be used: {reason}", REBUILD) from error
 
     def _open(self, create: bool) -> Any:
+        load_lancedb()
         if create and not self.exists():
             self._create()
         table = self._connect(self._folder).open_table(_NAME)
