@@ -6,6 +6,7 @@ one that indexes) can make Python hand out a half-made module, and the import fa
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from contextlib import AbstractContextManager
@@ -22,4 +23,5 @@ def load_lancedb() -> None:
     """Import all of LanceDB that is used here; afterwards importing it is a look-up."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # read at import: its native side warns on stderr otherwise
     with _lock:
-        import pyarrow  # noqa: F401
+        for name in ("pyarrow", "lancedb", "lancedb.index", "lancedb.query"):
+            importlib.import_module(name)
