@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,6 +13,9 @@ from textual.screen import ModalScreen
 
 from tui import keys
 from tui.safe import Plain, line, lines
+
+_NAME = 14
+"""Cells for a key's name."""
 
 SIGNS = (
     ("█", "live: the model reads it whole"),
@@ -46,11 +50,18 @@ class Help(ModalScreen[None]):
             rows.append(line((group, "bold $primary")))
             for key in keys.ALL:
                 if key.group == group:
-                    rows.append(line((f"  {key.display:<12}", "bold"), key.tooltip))
+                    rows += self._entry(key.display, key.tooltip)
             rows.append(Content())
         rows.append(line(("Signs", "bold $primary")))
-        rows += [line((f"  {sign:<12}", "bold"), meaning) for sign, meaning in SIGNS]
+        for sign, meaning in SIGNS:
+            rows += self._entry(sign, meaning)
         return lines(rows)
+
+    def _entry(self, name: str, meaning: str) -> list[Content]:
+        """A name and what it means, folded beside it."""
+        width = min(84, self.app.size.width * 95 // 100) - _NAME - 8  # the box's border, padding and scrollbar
+        first, *rest = textwrap.wrap(meaning, max(20, width))
+        return [line((f"  {name:<{_NAME - 2}}", "bold"), first), *(line(" " * _NAME, text) for text in rest)]
 
     def on_click(self) -> None:
         """A click beside the box closes it."""

@@ -56,7 +56,7 @@ class Panes(Screen[None]):
         with Horizontal(id="ask"):
             yield Plain("›", id="ask-sign")
             yield Prompt(id="prompt")
-        yield Footer(compact=True)
+        yield Footer(show_command_palette=False, compact=True)
 
     @property
     def detailed(self) -> bool:

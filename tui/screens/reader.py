@@ -30,7 +30,7 @@ class Reader(Screen[None]):
         self._here = at
 
     def compose(self) -> ComposeResult:
-        yield Plain(line((self._title, "bold"), "  ", (self._uri, "$foreground 55%")), classes="bar")
+        yield Plain(line((self._title, "bold"), "  ", (self._uri, "dim")), classes="bar")
         yield Plain(id="reader-note", classes="bar")
         yield self._document
         yield Input(placeholder="find…  (enter: next, esc: done)", id="reader-find", compact=True)
@@ -45,7 +45,7 @@ class Reader(Screen[None]):
         cited = ", ".join(f"L{first}-L{last}" for first, last in self._cited)
         parts = [f"{self._count:,} lines", f"cited: {cited}" if cited else "", extra]
         self.query_one("#reader-note", Plain).show(
-            line(("  ·  ".join(part for part in parts if part), "$foreground 55%"))
+            line(("  ·  ".join(part for part in parts if part), "dim"))
         )
 
     def action_back(self) -> None:

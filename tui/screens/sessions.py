@@ -34,7 +34,7 @@ class Sessions(Screen[str]):
         self._journal: Journal | None = None
 
     def compose(self) -> ComposeResult:
-        yield Plain(line(("Sessions", "bold $primary"), ("  enter opens", "$foreground 60%")), classes="bar")
+        yield Plain(line(("Sessions", "bold $primary"), ("  enter opens", "dim")), classes="bar")
         yield Input(placeholder="search questions, answers and observations…", id="sessions-search", compact=True)
         with Vertical():
             listed = RowList(id="sessions-list")

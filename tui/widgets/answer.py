@@ -135,7 +135,7 @@ def _note(run: RunState) -> Content:
         return line(
             (
                 f"No answer yet: turn {turn} is under way. 1 shows the turns, a asks for an answer now.",
-                "$foreground 60%",
+                "dim",
             )
         )
-    return line(("There is no answer: the run ended before it. c goes on with it.", "$foreground 60%"))
+    return line(("There is no answer: the run ended before it. c goes on with it.", "dim"))

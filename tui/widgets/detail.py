@@ -48,7 +48,7 @@ def state_line(row: ObservationRow) -> Content:
 
 
 def _label(name: str) -> Content:
-    return line((name, "$foreground 55%"))
+    return line((name, "dim"))
 
 
 class Detail(VerticalScroll):

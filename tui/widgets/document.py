@@ -99,19 +99,17 @@ class Document(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         number, text = self._rows[index]
         cited = any(first <= number <= last for first, last in self._cited)
-        body = Text(text, style=self._style("document--cited") if cited else self.rich_style, no_wrap=True, end="")
+        body = Text(text, no_wrap=True, end="")
+        body.stylize(self.get_component_rich_style("document--cited") if cited else self.rich_style)
         for start, end in self._marks(text):
-            body.stylize(self._style("document--found"), start, end)
+            body.stylize(self.get_component_rich_style("document--found"), start, end)
         if (selection := self.text_selection) is not None and (span := selection.get_span(index)) is not None:
             body.stylize(self.screen.get_component_rich_style("screen--selection"), *_ending(span, len(text)))
         shown = Strip(body.render(self.app.console)).extend_cell_length(width - self._gutter, Style.null())
         label = number if self._starts[number - 1] == index else ""
         gutter = f"{label:>{self._gutter - 3}} {'▌' if cited else ' '} "
-        numbered = Strip([Segment(gutter, self._style("document--number"))])
+        numbered = Strip([Segment(gutter, self.get_component_rich_style("document--number"))])
         return Strip.join([numbered, shown.apply_offsets(0, index)]).crop(0, width).apply_style(self.rich_style)
-
-    def _style(self, name: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(name, partial=True)
 
     def _marks(self, text: str) -> list[tuple[int, int]]:
         marks, low, start = [], text.casefold(), 0

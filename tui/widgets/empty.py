@@ -59,7 +59,7 @@ class Empty(Vertical):
             yield Plain(_TEXT, id="empty-text")
             yield Plain(id="empty-library")
             if self._questions:
-                yield Plain(line(("Or try one: ↓ and enter, or a click.", "$foreground 60%")), id="examples-label")
+                yield Plain(line(("Or try one: ↓ and enter, or a click.", "dim")), id="examples-label")
             yield RowList(id="examples")
 
     def on_mount(self) -> None:

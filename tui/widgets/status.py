@@ -31,7 +31,7 @@ def title(state: AppState, width: int) -> Content:
     room = width - len(name) - len(model) - 4
     question = short(question, room) if room > 12 else ""
     gap = max(2, width - len(name) - 2 - len(question) - len(model))
-    return line((name, "bold $primary"), "  ", (question, "bold"), " " * gap, (model, "$foreground 60%"))
+    return line((name, "bold $primary"), "  ", (question, "bold"), " " * gap, (model, "dim"))
 
 
 def status(state: AppState, width: int, now: float) -> Content:
@@ -45,17 +45,17 @@ def status(state: AppState, width: int, now: float) -> Content:
         full = run.tokens + run.reserved > run.limit * 0.9
         groups.append(
             [
-                ("ctx ", "$foreground 60%"),
+                ("ctx ", "dim"),
                 (meter(run.tokens, run.limit, bar), "$warning" if full else "$primary"),
                 f" {count(run.tokens)}/{count(run.limit)}",
             ]
         )
     groups.append([(f"⊘ {count(run.masked_tokens)} masked", "" if run.masked_tokens else "dim")])
     if run.speed:
-        groups.append([(f"{run.speed:.0f} tok/s", "$foreground 60%")])
+        groups.append([(f"{run.speed:.0f} tok/s", "dim")])
     seconds = max(0.0, now - run.started_at) if run.running and run.started_at else run.seconds
     if seconds:
-        groups.append([(duration(seconds), "$foreground 60%")])
+        groups.append([(duration(seconds), "dim")])
     parts = groups[0]
     for group in groups[1:]:
         joined = [*parts, "  ", *group]
@@ -103,7 +103,7 @@ def banner(state: AppState) -> tuple[Content, str]:
         if state.can_continue:
             parts += ["  ", ("c", "bold"), " continues the run."]
         if state.log:
-            parts.append((f"  Log: {short(state.log)}", "$foreground 60%"))
+            parts.append((f"  Log: {short(state.log)}", "dim"))
         return line(*parts), "error"
     if state.failures and state.model is None and not state.model_loading and state.run is None:
         failed = state.failures[-1]
