@@ -209,7 +209,6 @@ SCROLLS: tuple[Key, ...] = (
 APP: tuple[Key, ...] = (
     Key("session.new", "ctrl+n", "new", "New", "Begin a new session.", "App"),
     Key("session.list", "ctrl+s", "sessions", "Sessions", "Saved sessions: search, open, delete.", "App"),
-    Key("app.palette", "ctrl+p", "command_palette", "Commands", "Find any command by its name.", "App", palette=False),
     Key(
         "app.help",
         "f1,question_mark",
@@ -219,6 +218,17 @@ APP: tuple[Key, ...] = (
         "App",
         shown=True,
         label="?",
+    ),
+    Key(
+        "app.palette",
+        "ctrl+p",
+        "command_palette",
+        "More",
+        "Find any command by its name.",
+        "App",
+        shown=True,
+        palette=False,
+        label="^p",
     ),
     Key("app.interrupt", "ctrl+c", "interrupt", "Quit", "Copy what is selected; twice: quit.", "App", palette=False),
     Key("app.quit", "ctrl+q", "quit", "Quit", "Leave. Everything that is finished is saved.", "App", priority=True),

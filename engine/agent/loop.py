@@ -154,7 +154,8 @@ class Run:
         """Decisions and the view they make, with more masked, oldest first, if it would not fit the context."""
         sizes: dict[int, int] | None = None
         room: int | None = None
-        for _ in range(2):
+        before: tuple[Decision, ...] | None = None
+        while True:
             decisions = masking.decide(
                 self.transcript.turns, self.controls.policy, dict(self.controls.marks), sizes=sizes, room=room
             )
@@ -169,8 +170,12 @@ class Run:
             excess = built.tokens + built.reserved - built.limit
             if excess <= 0:
                 return decisions, shown, built
-            sizes = {s.observation: s.tokens for s in built.segments if s.kind == "body"}
-            room = max(0, sum(sizes.values()) - excess)
+            if decisions == before:
+                break  # all that may be masked is
+            before = decisions
+            live = {s.observation: s.tokens for s in built.segments if s.kind == "body"}
+            sizes = live | (sizes or {})
+            room = max(0, sum(live.values()) - excess)
         raise ContextOverflow(
             f"turn {len(self.transcript.turns) + 1} needs {built.tokens:,} tokens and {built.reserved:,} for the reply,"
             f" but the context holds {built.limit:,}",

@@ -44,9 +44,7 @@ class Reader(Screen[None]):
     def _note(self, extra: str = "") -> None:
         cited = ", ".join(f"L{first}-L{last}" for first, last in self._cited)
         parts = [f"{self._count:,} lines", f"cited: {cited}" if cited else "", extra]
-        self.query_one("#reader-note", Plain).show(
-            line(("  ·  ".join(part for part in parts if part), "dim"))
-        )
+        self.query_one("#reader-note", Plain).show(line(("  ·  ".join(part for part in parts if part), "dim")))
 
     def action_back(self) -> None:
         field = self.query_one("#reader-find", Input)

@@ -57,7 +57,7 @@ def _notes(run: RunState, turn: int, *, changes: bool = False) -> Iterator[Row]:
     for index, note in enumerate(run.notes):
         if note.turn == turn and (note.kind in ("masked", "shown")) == changes:
             sign = {"masked": "⊘", "shown": "●", "error": "✗", "info": "·"}[note.kind]
-            style = "bold $error" if note.kind == "error" else "italic dim"
+            style = "bold $error" if note.kind == "error" else "italic"
             text = line((f"   {sign} {short(note.text)}", style))
             yield Row(f"{run.number}:note:{index}", text, enabled=False)
 
