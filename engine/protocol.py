@@ -80,9 +80,9 @@ class Link:
 class Observation:
     """What one call returned: a header line that reads alone, and a body that masking can take away.
 
-    ``number`` counts observations in the session from 1, errors too. ``cursor`` is the page in the
-    page pool, -1 for an error. ``first``/``last`` are the 1-based lines of the page shown in the
-    body; 0 where none are. ``header_tokens`` and ``body_tokens`` are exact counts by the model in use.
+    ``number`` counts observations in the session from 1, errors too. ``cursor`` is the page in the page pool, -1 for an
+    error. ``first``/``last`` are the 1-based lines of the page shown in the body; 0 where none are. ``path`` is what a
+    person is shown of ``uri``. ``header_tokens`` and ``body_tokens`` are exact counts by the model in use.
     """
 
     number: int
@@ -100,6 +100,7 @@ class Observation:
     links: tuple[Link, ...] = ()
     header_tokens: int = 0
     body_tokens: int = 0
+    path: str = ""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ class Session:
             verified=sum(isinstance(e, CitationChecked) and e.citation.state == "verified" for e in events),
             turns=sum(isinstance(e, TurnEnded) for e in events),
             masked=sum(decision.state == "masked" for decision in last),
-            prompt_tokens=sum(e.timings.prompt_tokens - e.timings.reused_tokens for e in events if isinstance(e, TurnEnded)),
+            prompt_tokens=sum(
+                e.timings.prompt_tokens - e.timings.reused_tokens for e in events if isinstance(e, TurnEnded)
+            ),
         )
 
 
@@ -99,14 +101,19 @@ def main() -> None:
             session.engine.handle(Search(question["question"], library="guide", limit=5))
             results = session.until(SearchResults)[-1]
             assert isinstance(results, SearchResults)
-            hit = any(h.uri.endswith(question["path"].split("/")[-1]) and question["heading"] in h.heading for h in results.hits)
+            hit = any(
+                h.uri.endswith(question["path"].split("/")[-1]) and question["heading"] in h.heading
+                for h in results.hits
+            )
             found += hit
             if not hit:
                 print(f"not in the top 5: {question['question']}", file=sys.stderr)
         print(f"Right section in the top 5: {found} of {len(QUESTIONS['questions'])}\n")
-        print("| window | right answers | right quote shown | declined | unanswerable declined | verified citations | turns | masked at the end | prompt tokens read |")
+        print(
+            "| window | right answers | right quote shown | declined | unanswerable declined | verified citations | turns | masked at the end | prompt tokens read |"
+        )
         print("|---|---|---|---|---|---|---|---|---|")
-        for label, window in (("4", 4), ("2", 2), ("off", 0)):
+        for label, window in (("4", 4), ("off", 0)):
             outcomes = [session.ask(question, Policy(window)) for question in QUESTIONS["questions"]]
             honest = [session.ask(question, Policy(window)) for question in QUESTIONS["unanswerable"]]
             if "-v" in sys.argv:

@@ -74,9 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         for look, environment in LOOKS.items():
             clean = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TEXTUAL_THEME")}
-            subprocess.run(
-                [sys.executable, "-m", "tests.screenshots", look, home], check=True, env=clean | environment
-            )
+            subprocess.run([sys.executable, "-m", "tests.screenshots", look, home], check=True, env=clean | environment)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ class SourceRow:
     cursors: tuple[int, ...]
     tokens: int
     cited: bool
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class RunState:
             seen = row.observation
             if seen.error or not seen.uri or seen.tool == "search":
                 continue
-            old = rows.get(seen.uri, SourceRow(seen.uri, seen.title, (), 0, seen.uri in cited))
+            old = rows.get(seen.uri, SourceRow(seen.uri, seen.title, (), 0, seen.uri in cited, seen.path))
             rows[seen.uri] = replace(old, cursors=(*old.cursors, seen.cursor), tokens=old.tokens + row.before)
         return tuple(rows.values())
 

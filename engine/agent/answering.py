@@ -29,6 +29,9 @@ CANDIDATES = 4
 CLOSE = 0.85
 """A passage that scores less than this share of the best one's score is not offered beside it."""
 
+_OWN = 2
+"""Sentences of the evidence that a led model chooses from where its own was not supported."""
+
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9`*\"'(])")
 
 
@@ -45,7 +48,7 @@ def answer(text: str, question: str, listener: Listener, browser: Browser) -> Ge
     if chosen is None:
         return "stopped"
     yield EvidenceChosen(tuple(_citation(passage) for passage in chosen))
-    written = yield from _write(question, chosen, listener)
+    written = yield from _write(question, chosen, listener, browser)
     if written is None:
         return "stopped"
     return (yield from _tell(written, browser))
@@ -86,7 +89,9 @@ def _choose(
     return (passages[int(heard.text) - 1],)
 
 
-def _write(question: str, chosen: Sequence[Passage], listener: Listener) -> Generator[Event, None, str | None]:
+def _write(
+    question: str, chosen: Sequence[Passage], listener: Listener, browser: Browser
+) -> Generator[Event, None, str | None]:
     """A sentence from the chosen lines, with the citation of the lines it comes from."""
     marker = f"[{chosen[0].cursor}:L{chosen[0].first}-L{chosen[0].last}]"
     view = _narrow(*prompts.write(question, [passage.text for passage in chosen]))
@@ -94,10 +99,10 @@ def _write(question: str, chosen: Sequence[Passage], listener: Listener) -> Gene
     if heard.finish == "aborted":
         return None
     sentence = _SENTENCE.split(_one_line(heard.text))[0]
-    supported, _ = citations.support(sentence, "\n".join(passage.text for passage in chosen))
-    if supported != "verified":
-        sentences = [s for passage in chosen for s in _sentences(passage.text)]
-        heard = yield from _hear(view, listener, f"root ::= {gbnf.choice(sentences)}\n")
+    sentences = [own for passage in chosen for own in _sentences(passage.text)]
+    if not any(citations.support(sentence, own)[0] == "verified" for own in sentences):
+        # Words of several sentences can be put together to say what none of them says.
+        heard = yield from _hear(view, listener, f"root ::= {gbnf.choice(_nearest(question, sentences, browser))}\n")
         if heard.finish == "aborted":
             return None
         sentence = heard.text
@@ -124,6 +129,15 @@ def _narrow(system: str, body: str, request: str) -> View:
 def _sentences(text: str) -> list[str]:
     """The sentences of a passage, each on one line, list marks and emphasis left as they are."""
     return [s for s in _SENTENCE.split(_one_line(text)) if s.strip()] or [_one_line(text)]
+
+
+def _nearest(question: str, sentences: Sequence[str], browser: Browser) -> list[str]:
+    """The sentences nearest to the question in meaning, at most ``_OWN``; all of them where that is not known."""
+    near = browser.similarity(question, sentences)
+    if not near:
+        return list(sentences)
+    order = sorted(range(len(sentences)), key=lambda place: -near[place])
+    return [sentences[place] for place in order[:_OWN]]
 
 
 def _one_line(text: str) -> str:

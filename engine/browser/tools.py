@@ -184,6 +184,7 @@ class Browser:
             cursor=page.cursor,
             title=page.title,
             uri=page.uri,
+            path=page.path,
             links=page.links,
         )
 

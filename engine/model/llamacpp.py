@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from engine.clean import clean_line
 from engine.context.segments import View
-from engine.errors import ContextOverflow, ModelLoadFailed, ModelMissing
+from engine.errors import ContextOverflow, ModelError, ModelLoadFailed, ModelMissing
 from engine.model.base import Finished, Part, Prefilled, Progress, Sampling, Text
 from engine.model.kv import Aborted, Cache, plan
 from engine.model.sampling import Sampler
@@ -28,8 +28,8 @@ from engine.protocol import ModelInfo, SegmentKind, SegmentTokens
 _native_errors: deque[str] = deque(maxlen=8)
 """What llama.cpp last complained about: the reason in ModelLoadFailed."""
 
-_keep_alive: list[Any] = []
-"""Callbacks that native code holds; Python must not free them."""
+_log: list[Any] = []
+"""The callback that llama.cpp logs to, once it is set: native code holds it, so Python must not free it."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,13 @@ class LlamaCppModel:
         trained = int(lib.llama_model_n_ctx_train(self._model))
         self._context = self._new_context(min(context, trained) if trained else context, threads)
         self._cache = Cache(self._context)
-        self._template = ChatTemplate(
-            self._metadata("tokenizer.chat_template"), bos=self._special("bos"), eos=self._special("eos")
-        )
+        try:
+            self._template = ChatTemplate(
+                self._metadata("tokenizer.chat_template"), bos=self._special("bos"), eos=self._special("eos")
+            )
+        except ModelError:
+            self.close()
+            raise
         self._tokens = lru_cache(maxsize=4096)(self._tokenise)
         self._info = ModelInfo(
             name or path.stem,  # the name inside the file is often that of a training run
@@ -111,7 +115,7 @@ class LlamaCppModel:
                 yield from self._prefill(wanted)
                 yield from self._write(view.opening, sampler, sampling.max_tokens)
             except Aborted:
-                yield Finished("", 0, "aborted", 0.0)
+                yield Finished(view.opening, 0, "aborted", 0.0)
             finally:
                 self._cancelled = lambda: False
 
@@ -125,13 +129,13 @@ class LlamaCppModel:
 
     def _prefill(self, wanted: list[int]) -> Iterator[Part]:
         began = time.monotonic()
-        edit = plan(self._cache.tokens, wanted)
-        self._cache.remove_from(edit.keep)
+        held = len(self._cache.tokens)
+        self._cache.remove_from(plan(self._cache.tokens, wanted).keep)
         keep = len(self._cache.tokens)  # less than planned where the memory could not be cut
         yield Progress(0, len(wanted) - keep)
         for done in self._cache.decode(wanted[keep:]):
             yield Progress(done, len(wanted) - keep)
-        yield Prefilled(keep, len(wanted) - keep, edit.remove, time.monotonic() - began)
+        yield Prefilled(keep, len(wanted) - keep, held - keep, time.monotonic() - began)
 
     def _write(self, opening: str, sampler: Sampler, most: int) -> Iterator[Part]:
         began = time.monotonic()
@@ -216,7 +220,7 @@ class LlamaCppModel:
         params.n_ctx = size
         params.n_threads = params.n_threads_batch = threads or max(1, (os.cpu_count() or 2) - 1)
         abort = lib.ggml_abort_callback(lambda _: bool(self._cancelled()))
-        _keep_alive.append(abort)
+        self._abort = abort  # native code holds it; Python must not free it
         context = lib.llama_init_from_model(self._model, params)
         if not context:
             lib.llama_model_free(self._model)
@@ -233,14 +237,14 @@ def _library() -> Any:
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # or a failed assertion starts a debugger
     from llama_cpp import llama_cpp as lib
 
-    if not _keep_alive:
+    if not _log:
 
         def log(level: int, text: bytes, _: Any) -> None:
             if level >= 3:  # 3 warns, 4 is an error
                 _native_errors.append(text.decode("utf-8", errors="replace").strip())
 
         callback = lib.llama_log_callback(log)
-        _keep_alive.append(callback)
+        _log.append(callback)
         lib.llama_log_set(callback, ctypes.c_void_p(0))
         lib.llama_backend_init()
     _native_errors.clear()

@@ -26,7 +26,7 @@ class Sampler:
         self._np = np
         self._grammar = None
         if grammar:
-            self._grammar = lib.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+            self._grammar = lib.llama_sampler_init_grammar(vocab, grammar.encode("utf-8", errors="replace"), b"root")
             if not self._grammar:  # a NULL sampler in use would end the process
                 raise ModelError(f"the grammar cannot be read: {grammar[:200]}")
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from engine.context.segments import View
+from engine.context.segments import Message, View
 from engine.errors import ContextOverflow, GenerationFailed
 from engine.model.base import Finished, Part, Prefilled, Progress, Sampling, Text
 from engine.model.kv import plan
@@ -17,6 +17,13 @@ _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
 TEMPLATE_TOKENS = 4
 """What a message costs beside its text."""
+
+
+def _tokens(message: Message) -> Iterator[str]:
+    """A message as tokens. Segments are split apart, as in a real model's prompt."""
+    yield from [message.role] * TEMPLATE_TOKENS
+    for segment in message.segments:
+        yield from _TOKEN.findall(segment.text)
 
 
 class ScriptedModel:
@@ -70,11 +77,7 @@ class ScriptedModel:
         if tokens + sampling.max_tokens > self._info.context:
             raise ContextOverflow(f"{tokens} + {sampling.max_tokens} tokens do not fit {self._info.context}")
         self.views.append(view)
-        wanted = [
-            hash(token)
-            for message in view.messages
-            for token in (*[message.role] * TEMPLATE_TOKENS, *_TOKEN.findall(message.text))
-        ]
+        wanted = [hash(token) for message in view.messages for token in _tokens(message)]
         edit = plan(self._held, wanted)
         self._held = wanted
         yield Progress(0, edit.decode)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.clean import clean_line
 from engine.context.segments import Message, Segment, View
 from engine.errors import ModelError
 
@@ -38,7 +39,16 @@ class ChatTemplate:
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        self._error = TemplateError
+        # A template is a program: besides its own errors it may raise what any expression raises.
+        self._errors = (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        )
         self._bos, self._eos = bos, eos
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
@@ -47,8 +57,8 @@ class ChatTemplate:
         environment.globals["strftime_now"] = _now
         try:
             self._template = environment.from_string(source or PLAIN)
-        except TemplateError as error:
-            raise ModelError(f"the model's chat template cannot be read: {error}") from error
+        except self._errors as error:
+            raise ModelError(f"the model's chat template cannot be read: {clean_line(str(error))}") from error
 
     def pieces(self, view: View) -> tuple[Piece, ...]:
         """The prompt for a view, ending where the reply begins (``view.opening`` comes after it).
@@ -57,15 +67,12 @@ class ChatTemplate:
         """
         try:
             return self._render(view.messages)
-        except self._error:
-            if len(view.messages) > 1 and view.messages[0].role == "system":  # many templates know no system role
-                system, first, *rest = view.messages
-                merged = Message(first.role, (*system.segments, Segment("template", "\n\n"), *first.segments))
-                try:
-                    return self._render((merged, *rest))
-                except self._error as second:
-                    error = second
-            raise ModelError(f"the model's chat template refuses the conversation: {error}") from error
+        except ModelError:
+            if len(view.messages) < 2 or view.messages[0].role != "system":
+                raise
+        system, first, *rest = view.messages  # many templates refuse a system role, pass it over or move it
+        merged = Message(first.role, (*system.segments, Segment("template", "\n\n"), *first.segments))
+        return self._render((merged, *rest))
 
     def _render(self, messages: Sequence[Message]) -> tuple[Piece, ...]:
         segments: list[Segment] = []
@@ -74,11 +81,14 @@ class ChatTemplate:
             places = range(len(segments), len(segments) + len(message.segments))
             segments += message.segments
             filled.append({"role": message.role, "content": "".join(f"\ue000{place}\ue001" for place in places)})
-        text = self._template.render(
-            messages=filled, add_generation_prompt=True, bos_token=self._bos, eos_token=self._eos, tools=None
-        )
+        try:
+            text = self._template.render(
+                messages=filled, add_generation_prompt=True, bos_token=self._bos, eos_token=self._eos, tools=None
+            )
+        except self._errors as error:
+            raise ModelError(f"the model's chat template refuses the conversation: {clean_line(str(error))}") from error
         parts = _SENTINEL.split(text)
-        if [int(place) for place in parts[1::2]] != list(range(len(segments))):
+        if parts[1::2] != [str(place) for place in range(len(segments))]:
             raise ModelError("the model's chat template drops or repeats messages")
         pieces = [Piece(parts[0])] if parts[0] else []
         for place, wrapper in zip(parts[1::2], parts[2::2], strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tui.safe import line, lines, short
 from tui.state import AppState, SourceRow
+from tui.widgets import words
 from tui.widgets.bars import count
 from tui.widgets.rows import Row, RowList
 
@@ -29,6 +30,6 @@ def _row(source: SourceRow) -> Row:
         (short(source.title or source.uri), "bold"),
     )
     second = line(
-        (f"  {short(source.uri)} · {pages} · {count(source.tokens)}{' · cited' if source.cited else ''}", "dim")
+        (f"  {words.where(source.path or source.uri)} · {pages} · {count(source.tokens)}{' · cited' if source.cited else ''}", "dim")
     )
     return Row(source.uri, lines([first, second]))
