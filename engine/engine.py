@@ -14,7 +14,7 @@ from engine.agent.loop import Controls, Run
 from engine.browser.pages import PagePool
 from engine.browser.tools import Browser
 from engine.clean import clean_line
-from engine.errors import DeepSearchError, SessionError
+from engine.errors import DeepSearchError, LibraryError, SessionError
 from engine.model.base import LanguageModel, Sampling
 from engine.protocol import (
     AnswerNow,
@@ -194,32 +194,31 @@ class Engine:
 
     def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
         """Everything a run needs, from the session's journal and the settings."""
-        journal = self._open_journal()
-        model = self._ready_model()  # first, so that a missing model leaves no empty session behind
-        session = command.session or journal.create(clean_line(getattr(command, "question", ""), 120))
-        past = replay.past_of(journal.events(session))
+        settings, journal, model = self._settings, self._open_journal(), self._ready_model()
         if isinstance(command, Continue):
+            session, past = command.session, replay.past_of(journal.events(command.session))
             if not past.unfinished:
                 raise SessionError("There is nothing to continue: the last run of this session is finished.")
-            transcript, run_number = past.transcript, past.run
-            max_turns, library_name = past.max_turns, past.library
+            library = self._stocked(past.library)
+            transcript, run_number, max_turns = past.transcript, past.run, past.max_turns
             controls.policy = past.policy
         else:
+            library = self._stocked(command.library)  # like the model before: what is missing leaves no empty session
+            session = command.session or journal.create(clean_line(command.question, 120))
+            past = replay.past_of(journal.events(session))
             transcript, run_number = past.follow_up(clean_line(command.question, 4000)), past.run + 1
-            max_turns, library_name = command.max_turns or self._settings.max_turns, command.library
+            max_turns = command.max_turns or settings.max_turns
             controls.policy = command.policy or self._policy
         controls.marks.update(past.marks)
-        library = self._library(library_name or self._settings.library)
         format = Guided.for_model(model.info)
         max_turns = max_turns or format.turns
         browser = Browser(
             library,
             self._pool(session, past, library),
             count=model.count,
-            viewport_tokens=format.viewport(self._settings.viewport_tokens),
-            results=self._settings.search_results,
+            viewport_tokens=format.viewport(settings.viewport_tokens),
+            results=settings.search_results,
         )
-        settings = self._settings
         run = Run(
             transcript,
             model=model,
@@ -303,6 +302,16 @@ class Engine:
                 self._settings.prepare()
                 self._libraries[name] = Library(self._settings.libraries_dir, name)
             return self._libraries[name]
+
+    def _stocked(self, name: str) -> Library:
+        """The library of this name (the settings' one if empty). Raises LibraryError where it holds nothing yet."""
+        library = self._library(name or self._settings.library)
+        if not library.documents():
+            raise LibraryError(
+                f"The library {library.name!r} holds no documents yet.",
+                "Index some first: deepsearch-tui index PATH",
+            )
+        return library
 
     def _ready_model(self) -> LanguageModel:
         with self._opening:

@@ -307,8 +307,8 @@ def doctor(ctx: click.Context) -> None:
     wrong = False
     for check in checks(settings):
         sign = {True: "✓", False: "✗", None: "–"}[check.ok]
-        click.echo(f"{sign} {check.name:<12} {check.detail}")
+        click.echo(f"{sign} {check.name:<16} {check.detail}")
         if check.ok is not True and check.fix:
-            click.echo(f"  {'':<12} → {check.fix}")
+            click.echo(f"  {'':<16} → {check.fix}")
         wrong = wrong or check.ok is False
     ctx.exit(1 if wrong else 0)

@@ -176,7 +176,7 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
             print(f"  took  {timings.prefill_seconds + timings.decode_seconds:.1f} s: {read}", file=out)
         case RunEnded(why, turns, seconds):
             print(f"ended  {why.replace('_', ' ')} after {turns} turns, {seconds:.1f} s\n", file=out)
-        case Failed(_, message, hint):
+        case Failed(_, message, hint) if event.session:
             print(f"failed  {message} {hint}", file=out)
     out.flush()
 

@@ -38,6 +38,7 @@ class Answer(Vertical):
         self._shown = ""
         self._wanted = ""
         self._final = True
+        self._at_end = True
 
     def compose(self) -> ComposeResult:
         with AnswerScroll(id="answer-scroll"):
@@ -48,8 +49,8 @@ class Answer(Vertical):
 
     def on_mount(self) -> None:
         scroll = self.query_one(AnswerScroll)
-        self.watch(scroll, "scroll_y", self._show_more, init=False)
-        self.watch(scroll, "virtual_size", self._show_more, init=False)
+        self.watch(scroll, "scroll_y", self._scrolled, init=False)
+        self.watch(scroll, "virtual_size", self._grown, init=False)
 
     def refresh_from(self, state: AppState) -> None:
         run = state.run
@@ -83,13 +84,23 @@ class Answer(Vertical):
         else:
             if self._stream is None:
                 self._stream = Markdown.get_stream(text)
-                self.query_one(AnswerScroll).anchor()
+                self._at_end = True
             await self._stream.write(wanted[len(self._shown) :])
         self._shown = wanted
 
-    def _show_more(self) -> None:
+    # Textual's own anchor pushes text that is shorter than its pane down to the bottom.
+
+    def _grown(self) -> None:
         scroll = self.query_one(AnswerScroll)
-        self.query_one("#more").set_class(scroll.max_scroll_y - scroll.scroll_y > 1, "-on")
+        if self._at_end and self._stream is not None and scroll.max_scroll_y > 0:
+            scroll.scroll_end(animate=False)
+        else:
+            self._scrolled()
+
+    def _scrolled(self) -> None:
+        scroll = self.query_one(AnswerScroll)
+        self._at_end = scroll.max_scroll_y - scroll.scroll_y <= 1
+        self.query_one("#more").set_class(not self._at_end, "-on")
 
     def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
         event.stop()

@@ -109,5 +109,7 @@ def banner(state: AppState) -> tuple[Content, str]:
         failed = state.failures[-1]
         return line((short(failed.message), "bold"), f" {short(failed.hint)}"), "error"
     if state.can_continue and state.run is not None and state.run.ended in ("failed", ""):
-        return line("This run is not finished.  ", ("c", "bold"), " goes on from its last finished turn."), "warning"
+        errors = [note.text for note in state.run.notes if note.kind == "error"] if state.run.ended else []
+        said = errors[-1] if errors else "This run is not finished."
+        return line(f"{short(said)}  ", ("c", "bold"), " goes on from its last finished turn."), "warning"
     return Content(), ""

@@ -34,18 +34,17 @@ def call_row(turn: TurnRow, index: int, call: CallRow | None, row: ObservationRo
     """Two lines: what was called, and what came of it."""
     label = f"{turn.number:>2} " if index == 0 else "   "
     thought = short(turn.thought, 160)
+    below = [line((f"     {thought}", "dim"))] if thought else []
     if call is None:
         sign, style = ("▸", "$primary") if last else ("✓", "$success") if turn.status == "done" else ("■", "dim")
         what = _DOING.get(turn.status, "answered" if turn.finish == "answer" or turn.must_answer else "no call")
         what = "answering" if last and turn.must_answer else what
         progress = f"{turn.read / turn.to_read:.0%} of {count(turn.to_read)} tokens" if turn.to_read else ""
-        return lines(
-            [line((f"{sign} ", style), label, (what, "bold"), f" {progress}"), line((f"     {thought}", "dim"))]
-        )
+        return lines([line((f"{sign} ", style), label, (what, "bold"), f" {progress}"), *below])
     argument = words.argument(call.tool, call.arguments, row.observation if row else None)
     if row is None:
         first = line(("▸ ", "$primary"), label, (short(call.tool, 12), "bold"), f" {argument}")
-        return lines([first, line((f"     {thought}", "dim"))])
+        return lines([first, *below])
     style = words.STYLE[row.state]
     first = line((f"{words.SIGN[row.state]} ", style), label, (short(call.tool, 12), "bold"), f" {argument}")
     after = f" · {thought}" if thought and index == 0 else ""

@@ -62,6 +62,12 @@ def timing(timings: Timings) -> str:
     return " · ".join(part for part in (read, wrote, tools) if part)
 
 
+def where(uri: str) -> str:
+    """The end of a path or address: the part that tells one document from the next."""
+    parts = short(uri).split("/")
+    return f"…/{'/'.join(parts[-3:])}" if len(parts) > 4 else "/".join(parts)
+
+
 def place(citation: Citation) -> str:
     """Where a citation points."""
     name = short(citation.path or citation.uri or citation.title or f"page {citation.cursor}")
