@@ -17,6 +17,7 @@ from engine.protocol import (
     AnswerDelta,
     AnswerReady,
     Ask,
+    CacheEdited,
     CancelIndex,
     Continue,
     EngineReady,
@@ -158,7 +159,7 @@ async def test_a_lost_engine_is_said_and_the_run_can_be_continued(tmp_path: Path
         await fakes.until_true(pilot, lambda: "The engine stopped: killed by signal 9." in drawn(app.screen))
         assert "It is starting again." in drawn(app.screen)
         door_of(app).tell([EngineReady(protocol=1, version="0", pid=2)])
-        await fakes.until_true(pilot, lambda: "This run is not finished." in drawn(app.screen))
+        await fakes.until_true(pilot, lambda: "finished turn is kept.  c goes on from" in drawn(app.screen))
         await pilot.press("c")
         assert door_of(app).last() == Continue(fakes.SESSION)
 
@@ -262,7 +263,30 @@ async def test_the_answer_streams_in_and_ends_as_if_it_had_come_whole(tmp_path: 
         await text.update(numbered(fakes.ANSWER, fakes.CITATIONS))
         assert [type(block) for block in text.query(MarkdownBlock)] == streamed
         await fakes.until_true(pilot, lambda: "[1✓]" in drawn(app.screen))
+        assert text.region.y == app.screen.query_one("#answer-scroll").region.y
         assert "the lines support it only in part" in drawn(app.screen)
+
+
+async def test_a_long_answer_is_followed_until_the_user_scrolls_up(tmp_path: Path) -> None:
+    def piece(number: int) -> AnswerDelta:
+        return AnswerDelta(f"Paragraph {number}.\n\n", session=fakes.SESSION, run=1, turn=7)
+
+    app = fakes.make_app(tmp_path, fakes.READY, fakes.until(CacheEdited, 7))
+    async with app.run_test(size=(120, 24)) as pilot:
+        await fakes.settled(pilot, app, fakes.until(CacheEdited, 7))
+        scroll = app.screen.query_one("#answer-scroll")
+        for number in range(40):
+            door_of(app).tell([piece(number)])
+            if number in (0, 20):
+                await fakes.until_true(pilot, lambda: f"Paragraph {number}." in drawn(app.screen))  # noqa: B023 - called in this round
+        await fakes.until_true(pilot, lambda: "Paragraph 39." in drawn(app.screen))
+        await pilot.press("4", "k", "k", "k", "k")
+        await fakes.until_true(pilot, lambda: "↓ more" in drawn(app.screen))
+        top = scroll.scroll_y
+        door_of(app).tell([piece(40)])
+        await fakes.until_true(pilot, lambda: "Paragraph 40." in (app.screen.query_one(Markdown).source or ""))
+        await pilot.pause(0.2)
+        assert scroll.scroll_y == top
 
 
 async def test_an_answer_that_the_documents_do_not_give(tmp_path: Path) -> None:
