@@ -24,7 +24,6 @@ from engine.protocol import (
     Failed,
     IndexEnded,
     IndexPaths,
-    Observed,
     Policy,
     RunEnded,
     Search,

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from engine.protocol import Ask, Command, Event, Failed, IndexPaths, OpenPage, OpenSession, PageOpened
+from engine.protocol import Ask, CancelIndex, Command, Event, Failed, IndexPaths, OpenPage, OpenSession, PageOpened
 from tui import keys, markdown
 from tui.bridge import Coalescer, Door
 from tui.palette import Keys
@@ -171,7 +171,19 @@ class DeepSearchApp(App[None]):
             self.notify("ctrl+c again quits. esc stops a run.", timeout=_AGAIN, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Of Textual's own commands those that are not keys already."""
+        """What has no key of its own: work on the library, and some of Textual's own commands."""
+        library = self._library
+        yield SystemCommand(
+            "Index again",
+            "Look for new, changed and deleted files in the library's folders.",
+            lambda: self._send(IndexPaths((), library)),
+        )
+        yield SystemCommand(
+            "Rebuild the library",
+            "Throw its index away and make it again. Your files are only read.",
+            lambda: self._send(IndexPaths((), library, rebuild=True)),
+        )
+        yield SystemCommand("Cancel indexing", "What is written stays searchable.", lambda: self._send(CancelIndex()))
         wanted = ("Theme", "Screenshot")
         yield from (command for command in super().get_system_commands(screen) if command.title in wanted)
 

@@ -401,7 +401,7 @@ def _decided(run: RunState, event: Decided) -> RunState:
 
 
 def _change(row: ObservationRow) -> str:
-    name = f"[{row.observation.cursor}] {row.observation.tool}" if row.observation.cursor >= 0 else row.observation.tool
+    name = f"{row.number} {row.observation.tool}"
     if row.state == "masked":
         return f"masked {name}  {row.before:,} → {row.after:,} tokens  {row.reason}"
     return f"shown again {name}  {row.observation.header_tokens:,} → {row.before:,} tokens  {row.reason}"

@@ -117,7 +117,8 @@ class LlamaCppModel:
             except Aborted:
                 yield Finished(view.opening, 0, "aborted", 0.0)
             finally:
-                self._cancelled = lambda: False
+                if self._cancelled is cancelled:  # not that of a later reply, if this one was left unfinished
+                    self._cancelled = lambda: False
 
     def close(self) -> None:
         if self._context:

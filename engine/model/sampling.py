@@ -26,7 +26,10 @@ class Sampler:
         self._np = np
         self._grammar = None
         if grammar:
-            self._grammar = lib.llama_sampler_init_grammar(vocab, grammar.encode("utf-8", errors="replace"), b"root")
+            rules = grammar.encode("utf-8", errors="replace")
+            # llama.cpp reads up to a NUL and takes no rules at all for permission to write anything.
+            if rules.strip() and b"\0" not in rules:
+                self._grammar = lib.llama_sampler_init_grammar(vocab, rules, b"root")
             if not self._grammar:  # a NULL sampler in use would end the process
                 raise ModelError(f"the grammar cannot be read: {grammar[:200]}")
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
@@ -37,7 +40,7 @@ class Sampler:
         lib = self._lib
         chosen = []
         if sampling.repeat_penalty != 1.0:
-            chosen.append(lib.llama_sampler_init_penalties(64, sampling.repeat_penalty, 0.0, 0.0))
+            chosen.append(lib.llama_sampler_init_penalties(self._size, 64, sampling.repeat_penalty, 0.0, 0.0))
         if sampling.temperature <= 0:
             return [*chosen, lib.llama_sampler_init_greedy()]
         return [

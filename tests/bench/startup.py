@@ -44,7 +44,7 @@ def _first_frame(home: str) -> float:
     pid, fd = pty.fork()
     if pid == 0:
         os.environ |= {"DEEPSEARCH_DATA_DIR": home, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
-        os.execv(sys.executable, [sys.executable, "-m", "tui"])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "tui"])
     seen = b""
     try:
         while b"Ask" not in seen:

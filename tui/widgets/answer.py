@@ -19,8 +19,8 @@ from tui.state import AppState, RunState
 from tui.widgets import words
 from tui.widgets.rows import Row, RowList
 
-_QUOTED = 2
-"""Lines of a quote shown under its citation."""
+_QUOTED = 600
+"""Characters of a quote shown under its citation; the reader shows the lines whole."""
 
 
 class AnswerScroll(VerticalScroll, can_focus=True):
@@ -59,7 +59,7 @@ class Answer(Vertical):
         note.set_class(not note.visual, "-off")
         citations = cited(run) if run is not None else ()
         listed = self.query_one("#citations", RowList)
-        listed.set_class(bool(citations), "-on")
+        self.set_class(bool(citations), "-cited")
         listed.show([Row(str(index), citation_row(index, each)) for index, each in enumerate(citations)])
         before = "".join(_told(earlier, numbered(earlier.answer, earlier.citations)) for earlier in state.earlier)
         self._final = run is None or run.answer_final or not run.running
@@ -121,15 +121,15 @@ def numbered(answer: str, citations: tuple[Citation, ...]) -> str:
 
 
 def citation_row(index: int, citation: Citation) -> Content:
-    """Where it points, how well it holds, and the first lines of what it says there."""
+    """Where it points, how well it holds, and what it says there."""
     style = words.CITED_STYLE[citation.state]
     first = line(
         (f"{words.CITED[citation.state]} ", f"bold {style}"),
         (f"{index + 1} {words.place(citation)}", "bold"),
         (f"  {words.CITED_WORD[citation.state]}", style),
     )
-    quote = [line((f"    │ {short(text)}", "dim")) for text in citation.quote.split("\n")[:_QUOTED] if text.strip()]
-    return lines([first, *quote])
+    quote = short(citation.quote, _QUOTED)
+    return lines([first, line((f"“{quote}”", "dim"))]) if quote else first
 
 
 def _told(run: RunState, answer: str) -> str:

@@ -30,6 +30,9 @@ def _row(source: SourceRow) -> Row:
         (short(source.title or source.uri), "bold"),
     )
     second = line(
-        (f"  {words.where(source.path or source.uri)} · {pages} · {count(source.tokens)}{' · cited' if source.cited else ''}", "dim")
+        (
+            f"  {words.where(source.path or source.uri)} · {pages} · {count(source.tokens)}{' · cited' if source.cited else ''}",
+            "dim",
+        )
     )
     return Row(source.uri, lines([first, second]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.errors import LibraryCorrupt, LibraryError
 from engine.sources.library.extract import Extracted, Section
 
-REBUILD = "Rebuild the library: your files are not touched, they are only read again."
+REBUILD = "Rebuild it with: deepsearch-tui index --rebuild. Your files are only read again, never touched."
 
 _VERSION = 1
 _SCHEMA = f"""
