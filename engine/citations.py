@@ -1,7 +1,7 @@
 """Citations: read from an answer, resolved to a page's lines, and checked against them in code.
 
 An answer cites as ``[cursor:Lx-Ly]``; the paper's ``【cursor†Lx-Ly】`` is understood too. A citation supports the sentence
-it stands behind. It is *verified* if at least 60 % of the sentence's content words stand in the cited lines, every
+it stands behind, or the one it begins. It is *verified* if at least 60 % of the sentence's content words stand in the cited lines, every
 number and quotation among them; *weak* from 30 % on, or where a number, a quotation or a negation disagrees;
 *missing* below that, or where there are no such lines.
 """
@@ -19,12 +19,19 @@ from engine.words import stems, words
 VERIFIED = 0.6
 WEAK = 0.3
 
+_FEWEST = 2
+"""Content words a sentence must have before its citation to end there: "As the guide says [1:L3]," has one."""
+
 _MARKER = re.compile(
     r"\[(?P<cursor>\d{1,6}):\s*L(?P<first>\d{1,7})(?:\s*[-–]\s*L?(?P<last>\d{1,7}))?\]"
     r"|【(?P<cursor2>\d{1,6})†L(?P<first2>\d{1,7})(?:\s*[-–]\s*L?(?P<last2>\d{1,7}))?】"
 )
 _SENTENCE_END = re.compile(r"[.!?][)\"'”’]?\s|\n")
+_CLAUSE_END = re.compile(r"[.!?;][)\"'”’]?\s|\n\s*(?:\n|[-*+•]\s|\d{1,3}[.)]\s)")
 _QUOTATION = re.compile(r'"([^"\n]{3,})"|“([^”\n]{3,})”')
+_GAP = re.compile(r" ([,.;:!?])")
+"""What a citation that was taken out leaves before a sign."""
+
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = frozenset({"not", "no", "never", "none", "cannot", "without", "neither", "nor"})
 
@@ -56,7 +63,7 @@ def parse(answer: str) -> tuple[Marker, ...]:
                 int(cursor),
                 int(first),
                 max(int(first), int(last or first)),
-                _sentence(answer, match.start()),
+                _sentence(answer, match.start(), match.end()),
                 match.start(),
                 match.end(),
             )
@@ -98,20 +105,33 @@ def _disagrees(sentence: str, lines: str) -> bool:
     quoted = (" ".join((first or second).lower().split()) for first, second in _QUOTATION.findall(sentence))
     if any(quotation not in folded for quotation in quoted):
         return True
-    return _denies(sentence) and not _denies(lines)
+    # What denies is held only by what denies, and what does not by what does not: all words of "it is on by default"
+    # stand in "it is not on by default".
+    held: set[str] = set()
+    for clause in _CLAUSE_END.split(sentence):
+        agreeing = (other for other in _CLAUSE_END.split(lines) if _denies(other) == _denies(clause))
+        held |= stems(clause) & stems("\n".join(agreeing))
+    return len(held) < VERIFIED * len(stems(sentence))
 
 
 def _denies(text: str) -> bool:
     return any(word in _NEGATION or word.endswith("n't") for word in words(text))
 
 
-def _sentence(answer: str, before: int) -> str:
-    """The sentence that ends at, or around, a citation. Citations next to each other share one."""
+def _sentence(answer: str, before: int, after: int) -> str:
+    """The sentence that a citation at ``before`` to ``after`` ends or, where it says next to nothing up to there, the
+    whole of it. Citations next to each other share one.
+    """
     head = answer[:before]
-    end = len(_MARKER.sub(lambda match: "\0" * len(match[0]), head).rstrip(" \0.!?\n"))
+    said = _MARKER.sub(lambda match: "\0" * len(match[0]), head).rstrip(" \0")
+    end = len(said.rstrip(" \0.!?\n"))
     starts = [match.end() for match in _SENTENCE_END.finditer(head, 0, end)]
     start = starts[-1] if starts else 0
-    return " ".join(_MARKER.sub(" ", head[start:]).split())
+    sentence = _MARKER.sub(" ", head[start:])
+    if len(stems(sentence)) < _FEWEST and not said.endswith((".", "!", "?", "\n")):
+        ending = _SENTENCE_END.search(answer, after)
+        sentence += _MARKER.sub(" ", answer[after : ending.start() + 1 if ending else len(answer)])
+    return _GAP.sub(r"\1", " ".join(sentence.split()))
 
 
 def _check(marker: Marker, pool: PagePool) -> Citation:

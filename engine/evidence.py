@@ -77,12 +77,15 @@ class _Block:
 
 def _read(pool: PagePool) -> Iterator[tuple[Page, str, _Block]]:
     """Every block of lines that was shown, once, with its page and the heading it stands under."""
-    done: set[tuple[str, int]] = set()
+    shown: dict[tuple[str, str], tuple[Page, set[int]]] = {}
     for seen in pool.seen():
         page = pool.get(seen.cursor)
+        # One document may be read in several views, and a paragraph may end in the next one.
+        _, lines = shown.setdefault((page.uri, page.text), (page, set()))
+        lines.update(range(seen.first, seen.last + 1))
+    for page, lines in shown.values():
         for heading, block in _blocks(page.lines):
-            if seen.first <= block.first and block.last <= seen.last and (page.uri, block.first) not in done:
-                done.add((page.uri, block.first))
+            if lines.issuperset(range(block.first, block.last + 1)):
                 yield page, heading, block
 
 

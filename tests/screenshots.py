@@ -59,7 +59,7 @@ async def shoot(look: str, home: str) -> None:
         await save("start", SIZES[:1] if look == "dark" else ())
         await pilot.resize_terminal(*SIZES[1])
         assert app.door is not None
-        app.door.send(Ask(EXAMPLES[2], library="guide", policy=Policy(window=2)))
+        app.door.send(Ask(EXAMPLES[0], library="guide", policy=Policy(window=2)))
         await until("masked", lambda: app.state.run is not None and app.state.run.masked_count >= 2)
         await save("running", SIZES[1:2] if look == "dark" else ())
         await until("ended", lambda: app.state.run is not None and app.state.run.ended)

@@ -6,6 +6,7 @@ thread of the door's own.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -45,9 +46,13 @@ class Door(Protocol):
 
 
 class EngineProcess:
-    """An engine in a child process. When it dies, an EngineStopped event says why, and another one is started."""
+    """An engine in a child process. When it dies, an EngineStopped event says why, and another one is started.
+
+    ``command`` is run instead of the engine's own host. Raises SettingsError where there is no place for the log.
+    """
 
     def __init__(self, settings: Settings, on_event: OnEvent, *, command: Sequence[str] = ()) -> None:
+        settings.prepare()
         self._command = list(command) or [sys.executable, "-m", "engine.host", "--settings", settings.to_json()]
         self._log = settings.log_dir / "engine.log"
         self._on_event = on_event
@@ -84,16 +89,21 @@ class EngineProcess:
                 _close(pipe)
 
     def _spawn(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="backslashreplace",
-            bufsize=1,
-            start_new_session=True,  # ctrl+c in the terminal is for the front end to interpret
-        )
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,  # what it says before it has a log of its own must not land on the screen either
+                text=True,
+                encoding="utf-8",
+                errors="backslashreplace",
+                bufsize=1,
+                start_new_session=True,  # ctrl+c in the terminal is for the front end to interpret
+            )
+        finally:
+            os.close(log)
 
     def _read(self) -> None:
         while True:
@@ -104,9 +114,7 @@ class EngineProcess:
             with self._lock:
                 if self._closing:
                     return
-                restarting = self._may_restart()
-                if restarting:
-                    self._child = self._spawn()
+                restarting = self._restart()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
                     _close(pipe)
@@ -115,18 +123,23 @@ class EngineProcess:
             if not restarting:
                 return
 
-    def _may_restart(self) -> bool:
+    def _restart(self) -> bool:
+        """Start another child, unless too many have died lately or none can be started."""
         now = time.monotonic()
         self._deaths = [*(death for death in self._deaths if now - death < 60), now]
-        return len(self._deaths) <= RESTARTS
+        if len(self._deaths) > RESTARTS:
+            return False
+        try:
+            self._child = self._spawn()
+        except OSError:
+            return False
+        return True
 
 
 class InProcess:
     """An engine in this very process: no isolation, easy to debug. Events come on the engine's threads."""
 
     def __init__(self, settings: Settings, on_event: OnEvent) -> None:
-        import os
-
         from engine import __version__
         from engine.engine import Engine
         from engine.errors import DeepSearchError

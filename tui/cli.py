@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,9 @@ GUIDE = Path(__file__).parent.parent / "docs"
 """The demo library: the guide of this very program."""
 
 EXAMPLES = (
-    "Which key opens the command palette?",
+    "What happens to errors when old observations are masked?",
     "What is the size limit for a file in the library?",
-    "How wide is the masking window by default?",
+    "In which file are sessions stored?",
 )
 """Questions the guide answers, to pick from and for the demo without a terminal."""
 
@@ -54,25 +55,29 @@ class Commands(click.Group):
 @click.group(cls=Commands, invoke_without_command=True, epilog=_EPILOG)
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where libraries, sessions and logs are kept.")
 @click.option("--model", help="A .gguf file instead of the one in the settings.")
+@click.option("--library", help="The library to use instead of the one in the settings.")
 @click.option("--in-process", is_flag=True, help="Run the engine in this process, for debugging.")
 @click.version_option(__version__, prog_name="deepsearch-tui")
 @click.pass_context
-def main(ctx: click.Context, data_dir: str | None, model: str | None, in_process: bool) -> None:
+def main(ctx: click.Context, in_process: bool, **given: str | None) -> None:
     """Ask questions of your own documents, and see what the model sees.
 
     Without a command the app opens; with one or more PATHs it indexes them first.
     """
-    ctx.obj = partial(_context, data_dir=data_dir, model=model, in_process=in_process)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a sign the terminal lacks is no reason to end
+    ctx.obj = partial(_context, given, in_process)
     if ctx.invoked_subcommand is None:
         ctx.invoke(open_app, paths=(), library=None)
 
 
-def _context(*, in_process: bool, **given: Any) -> tuple[Settings, MakeDoor]:
-    """Settings, and how to make a door to an engine that has them."""
+def _context(base: Mapping[str, Any], in_process: bool, **given: Any) -> tuple[Settings, MakeDoor]:
+    """Settings, and how to make a door to an engine that has them. A command's own options win over ``base``."""
     from engine.settings import load_settings
     from tui.bridge import EngineProcess, InProcess
 
-    settings = load_settings(given)
+    settings = load_settings({**base, **{name: value for name, value in given.items() if value is not None}})
     settings.prepare()
     return settings, partial(InProcess if in_process else EngineProcess, settings)
 
@@ -81,6 +86,8 @@ def _talk(ctx: click.Context, json: bool, do: Callable[[Conversation], int], **g
     """Open a door, do one thing, close it, and end with its exit code."""
     from tui.plain import INTERRUPTED, Conversation
 
+    if json and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as JSON is, whatever the terminal's letters are
     _, make_door = ctx.obj(**given)
     conversation = Conversation(make_door, json=json)
     try:
@@ -94,6 +101,12 @@ def _talk(ctx: click.Context, json: bool, do: Callable[[Conversation], int], **g
 
 _library = click.option("--library", help="The library to use; the one of the settings otherwise.")
 _json = click.option("--json", is_flag=True, help="Print the engine's events, one JSON object a line.")
+
+
+def _some(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("it is empty")
+    return value
 
 
 @main.command("open", hidden=True)
@@ -135,7 +148,7 @@ def index(ctx: click.Context, paths: tuple[str, ...], library: str | None, rebui
 
 
 @main.command()
-@click.argument("query")
+@click.argument("query", callback=_some)
 @_library
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many hits.")
 @_json
@@ -159,7 +172,7 @@ def _window(_: click.Context, __: click.Parameter, value: str | None) -> int | N
 
 
 @main.command()
-@click.argument("question")
+@click.argument("question", callback=_some)
 @_library
 @click.option("--window", callback=_window, metavar="K|off", help="Observations of the last K turns stay.")
 @click.option("--max-turns", type=click.IntRange(1, 1000), default=None, help="The turn that must answer.")
@@ -179,10 +192,11 @@ def ask(
     from engine.protocol import Ask, Policy
 
     settings, _ = ctx.obj(library=library, window=window)
-    if session:
-        session = _journal(settings).resolve(session)
+    journal = _journal(settings)  # opened here first, so that setting a damaged one aside does not end the question
+    session = journal.resolve(session) if session else ""
+    journal.close()
     policy = Policy(window=settings.window)
-    command = Ask(question, session or "", settings.library, policy, max_turns or 0)
+    command = Ask(question, session, settings.library, policy, max_turns or 0)
     _talk(ctx, json, lambda conversation: conversation.ask(command), library=library, window=window)
 
 
@@ -218,7 +232,11 @@ def sessions(ctx: click.Context) -> None:
 def _journal(settings: Settings) -> Any:
     from engine.sessions import Journal
 
-    return Journal(settings.journal)
+    journal = Journal(settings.journal)
+    if journal.recovered_from is not None:
+        click.echo(f"warning: the journal could not be read and was set aside as {journal.recovered_from}", err=True)
+        click.echo("hint: What could be read of it is in the new journal.", err=True)
+    return journal
 
 
 @sessions.command("list")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from engine import protocol
+from engine import errors, protocol
 from engine.protocol import (
     AnswerReady,
     Ask,
@@ -103,6 +103,8 @@ class Conversation:
             if isinstance(event, SearchResults):
                 if not self.json:
                     _hits(event, self.out)
+                    if not event.hits:
+                        print("Nothing was found.", file=self.err)
                 return OK if event.hits else NOT_TOLD
             if isinstance(event, Failed):
                 return self._failed(event)
@@ -128,6 +130,8 @@ class Conversation:
                 print(protocol.encode(event), file=self.out, flush=True)
             if isinstance(event, EngineStopped):
                 event = Failed("EngineStopped", event.reason, "Every finished turn is in the journal.")
+            if isinstance(event, Failed) and _beside(command, event):
+                continue
             yield event
             if isinstance(event, last) or (isinstance(event, Failed) and not event.session):
                 return
@@ -139,6 +143,14 @@ class Conversation:
         return ERROR
 
 
+def _beside(command: Command, failed: Failed) -> bool:
+    """Whether a failure is no concern of ``command``: the engine tells of what went wrong while it warmed up, too."""
+    kind = getattr(errors, failed.error, errors.DeepSearchError)
+    if isinstance(command, IndexPaths) and command.rebuild and issubclass(kind, errors.LibraryCorrupt):
+        return True  # this is what the rebuilding mends
+    return isinstance(command, IndexPaths | Search) and issubclass(kind, errors.ModelError | errors.SessionError)
+
+
 def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None:
     """What one event means, for somebody who watches the run go by."""
     match event:
@@ -147,7 +159,8 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
         case LibraryOpened(library, documents, chunks):
             print(f"library  {library}: {documents:,} documents, {chunks:,} chunks", file=out)
         case protocol.RunStarted(question, policy):
-            window = f"the last {policy.window} turns stay" if policy.window else "off"
+            stays = "the last turn stays" if policy.window == 1 else f"the last {policy.window} turns stay"
+            window = stays if policy.window else "off"
             print(f"\nquestion  {question}\nmasking  {window}", file=out)
         case TurnStarted(must_answer):
             print(f"turn {event.turn}{'  must answer' if must_answer else ''}", file=out)

@@ -347,7 +347,7 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             return _decided(run, event)
         case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
             run = replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved)
-            return _turn(run, view_tokens=tokens)
+            return _turn(run, view_tokens=tokens, thought="")  # a second try at the turn thinks anew
         case PromptProgress(done, total):
             return _turn(run, read=done, to_read=total)
         case CacheEdited(reused, decoded):

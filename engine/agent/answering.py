@@ -32,6 +32,9 @@ CLOSE = 0.85
 _OWN = 2
 """Sentences of the evidence that a led model chooses from where its own was not supported."""
 
+_FAITHFUL = 0.8
+"""Share of the words of a led model's own sentence that the nearest sentence of its evidence must have."""
+
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9`*\"'(])")
 
 
@@ -99,10 +102,11 @@ def _write(
     if heard.finish == "aborted":
         return None
     sentence = _SENTENCE.split(_one_line(heard.text))[0]
-    sentences = [own for passage in chosen for own in _sentences(passage.text)]
-    if not any(citations.support(sentence, own)[0] == "verified" for own in sentences):
-        # Words of several sentences can be put together to say what none of them says.
-        heard = yield from _hear(view, listener, f"root ::= {gbnf.choice(_nearest(question, sentences, browser))}\n")
+    own = _nearest(question, [s for passage in chosen for s in _sentences(passage.text)], browser)
+    state, score = citations.support(sentence, own[0])
+    if state != "verified" or score < _FAITHFUL:
+        # A small model puts words of several sentences together to say what none of them says.
+        heard = yield from _hear(view, listener, f"root ::= {gbnf.choice(own)}\n")
         if heard.finish == "aborted":
             return None
         sentence = heard.text

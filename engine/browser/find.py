@@ -11,10 +11,9 @@ def find(text: str, pattern: str) -> tuple[tuple[int, int], ...]:
     """Line ranges (1-based, inclusive) in which the words of ``pattern`` stand, at most 50. Case and white space, line
     breaks included, do not matter.
     """
-    words = pattern.split()
-    if not words:
+    if not pattern.strip():
         return ()
-    expression = re.compile(r"\s+".join(re.escape(word) for word in words), re.IGNORECASE)
+    expression = _expression(pattern)
     ranges: list[tuple[int, int]] = []
     line, at = 1, 0
     for match in expression.finditer(text):
@@ -26,3 +25,13 @@ def find(text: str, pattern: str) -> tuple[tuple[int, int], ...]:
         if len(ranges) == MOST:
             break
     return tuple(ranges)
+
+
+def column(text: str, pattern: str) -> int:
+    """The offset in ``text`` at which the words of ``pattern`` first stand; 0 where they do not."""
+    match = _expression(pattern).search(text)
+    return match.start() if match else 0
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(r"\s+".join(re.escape(word) for word in pattern.split()), re.IGNORECASE)

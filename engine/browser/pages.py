@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,7 +14,7 @@ from engine.sources.base import Source
 
 Kind = Literal["results", "document", "find"]
 
-_KINDS: Mapping[str, Kind] = {"search": "results", "find": "find"}
+_NUMBERED = re.compile(r"^L(\d+): ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class Page:
 
 @dataclass(frozen=True)
 class Seen:
-    """Lines of a document that the agent was shown."""
+    """Lines of a document that the agent was shown: ``opened`` to read on from, or only met around a match."""
 
     cursor: int
     first: int
     last: int
+    opened: bool = True
 
 
 class PagePool:
@@ -95,7 +97,7 @@ class PagePool:
         """
         if observation.error or observation.cursor < 0:
             return
-        kind = _KINDS.get(observation.tool, "document")
+        kind = _kind(observation)
         path, text = observation.title, observation.body
         if kind == "document":
             try:
@@ -108,6 +110,29 @@ class PagePool:
             self._pages[observation.cursor] = page
             if kind == "document" and observation.first:
                 self._seen.append(Seen(observation.cursor, observation.first, observation.last))
+            if kind == "find":
+                on = [
+                    page.cursor
+                    for page in self._pages.values()
+                    if (page.kind, page.uri) == ("document", observation.uri)
+                ]
+                self._seen += [Seen(on[-1], first, last, opened=False) for first, last in _met(observation) if on]
+
+
+def _kind(observation: Observation) -> Kind:
+    """What was shown. A list may have been opened once more: only a document has lines of its own."""
+    if observation.tool == "open" and observation.total_lines:
+        return "document"
+    return "find" if observation.tool == "find" or observation.uri else "results"
+
+
+def _met(observation: Observation) -> Iterator[tuple[int, int]]:
+    """The line ranges that a find showed, read off the line numbers in its body."""
+    numbers = [int(match[1]) for match in _NUMBERED.finditer(observation.body)]
+    breaks = [place for place in range(1, len(numbers)) if numbers[place] != numbers[place - 1] + 1]
+    for start, end in zip([0, *breaks], [*breaks, len(numbers)], strict=True):
+        if start < end:
+            yield numbers[start], numbers[end - 1]
 
 
 def _unnumbered(body: str) -> str:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.browser.find import MOST
 from engine.clean import clean_line
 from engine.protocol import Hit, Link
 
 Count = Callable[[str], int]
 
 _CUT = " … (the line goes on)"
+
+_LEAD = 60
+"""Characters shown before a match in a line that is too long to be shown whole."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,25 @@ def viewport(lines: Sequence[str], start: int, tokens: int, count: Count) -> Vie
     return Viewport("\n".join(shown), start, start + len(shown) - 1)
 
 
+def excerpt(lines: Sequence[str], number: int, column: int, tokens: int, count: Count) -> str:
+    """Line ``number`` (1-based) alone, from the words before ``column`` on where the whole of it does not fit."""
+    text = lines[number - 1]
+    line = f"L{number}: {text}"
+    if count(line) > tokens and column > _LEAD:
+        start = column - _LEAD
+        space = text.find(" ", start, column)
+        line = f"L{number}: … {text[space + 1 if space >= 0 else start :]}"
+    return line if count(line) <= tokens else _fitting(line, tokens, count)
+
+
 def _fitting(line: str, tokens: int, count: Count) -> str:
-    """The longest beginning of a line, cut between words, that fits with the words that say so."""
+    """The longest beginning of a line that fits with the words that say so, cut between words if there are any."""
     low, high = 0, len(line)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if count(line[:middle] + _CUT) <= tokens else (low, middle - 1)
-    return line[:low].rsplit(" ", 1)[0] + _CUT
+    whole = line[:low].rpartition(" ")[0]
+    return (whole if len(whole) > low // 2 else line[:low]) + _CUT
 
 
 def document_header(cursor: int, path: str, title: str, view: Viewport, total: int) -> str:
@@ -66,8 +82,14 @@ def results_header(cursor: int, query: str, found: int, source: str) -> str:
 
 def find_header(cursor: int, pattern: str, path: str, found: int) -> str:
     """What stays of a find."""
-    what = f"{found} match{'es' if found > 1 else ''}" if found else "nothing found. Try fewer words."
+    some = f"{found} or more" if found >= MOST else str(found)
+    what = f"{some} match{'es' if found > 1 else ''}" if found else "nothing found. Try fewer words."
     return f'[{cursor}] find "{clean_line(pattern, 80)}" in {clean_line(path, 160)}: {what}'
+
+
+def list_header(cursor: int, of: str, links: int) -> str:
+    """What stays of a list of links that was opened once more."""
+    return f'[{cursor}] open list of {links} link{"" if links == 1 else "s"} for "{clean_line(of, 120)}"'
 
 
 def results(hits: Iterable[Hit], paths: Sequence[str], tokens: int, count: Count) -> tuple[str, tuple[Link, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from engine.browser import render
+from engine.browser.find import column as column_of
 from engine.browser.find import find
 from engine.browser.pages import Page, PagePool, Seen
 from engine.clean import clean_line
@@ -57,11 +58,11 @@ class Browser:
         return self._source.similarity(query, texts)
 
     def openable(self) -> tuple[tuple[int, Link], ...]:
-        """Cursor and link of what the newest list offers and was not shown yet."""
+        """Cursor and link of what the newest list offers and was not opened yet."""
         page = self.pool.latest(links=True)
         if page is None:
             return ()
-        shown = [(self.pool.get(seen.cursor).uri, seen) for seen in self.pool.seen()]
+        shown = [(self.pool.get(seen.cursor).uri, seen) for seen in self.pool.seen() if seen.opened]
         return tuple(
             (page.cursor, link)
             for link in page.links
@@ -74,8 +75,9 @@ class Browser:
         if not query.strip():
             raise NotFound("the query is empty; name a few words")
         hits = _merged(self._source.search(query, self._results))
-        body, links = render.results(hits, [self._path(hit) for hit in hits], self._tokens, self._count)
-        page = self.pool.add(Page("results", query, "", "", body, links))
+        paths = {uri: self._path(uri) for uri in {hit.uri for hit in hits}}
+        body, links = render.results(hits, [paths[hit.uri] for hit in hits], self._tokens, self._count)
+        page = self.pool.add(Page("results", clean_line(query), "", "", body, links))
         header = render.results_header(page.cursor, query, len(hits), self._source.name)
         return self._observation("search", header, body, page)
 
@@ -91,7 +93,7 @@ class Browser:
             link = self._link(id, cursor)
             document = self._source.open(link.uri)
             page = Page("document", document.title, document.uri, document.path, document.text)
-            start = line if line is not None else max(1, link.first - _ABOVE)
+            start = line if line is not None else self._landing(page, link)
         if not 1 <= start <= len(page.lines):
             raise NotFound(f"there is no line {start}; {page.path} has lines 1-{len(page.lines)}")
         view = render.viewport(page.lines, start, self._tokens, self._count)
@@ -108,8 +110,7 @@ class Browser:
     def _again(self, page: Page) -> Observation:
         """A list of links, shown once more: it may have been masked."""
         page = self.pool.add(page)
-        header = f"[{page.cursor}] open list of {len(page.links)} links for {page.title!r}"
-        return self._observation("open", header, page.text, page)
+        return self._observation("open", render.list_header(page.cursor, page.title, len(page.links)), page.text, page)
 
     def _find(self, pattern: str, cursor: int | None) -> Observation:
         if not pattern.strip():
@@ -117,42 +118,42 @@ class Browser:
         on = self.pool.get(cursor) if cursor is not None else self.pool.latest("document")
         if on is None:
             raise NotFound("no document was opened yet; open a link of a search")
-        places = find(on.text, pattern)
-        body, links, shown = self._matches(on, places)
-        page = self.pool.add(Page("find", pattern, on.uri, on.path, body, links))
-        for first, last in shown:
-            if on.kind == "document":
-                self.pool.show(Seen(on.cursor, first, last))
-        header = render.find_header(page.cursor, pattern, on.path or on.title, len(places))
+        body, found, links = self._matches(on, pattern)
+        page = self.pool.add(Page("find", clean_line(pattern), on.uri, on.path, body, links))
+        header = render.find_header(page.cursor, pattern, on.path or on.title, found)
         return self._observation("find", header, body, page)
 
-    def _matches(
-        self, on: Page, places: tuple[tuple[int, int], ...]
-    ) -> tuple[str, tuple[Link, ...], list[tuple[int, int]]]:
-        """The matches with lines around them, as far as the viewport goes; links lead to each match shown."""
+    def _matches(self, on: Page, pattern: str) -> tuple[str, int, tuple[Link, ...]]:
+        """The matches with lines around them, as far as the viewport goes, how many there are, and links to those shown.
+
+        In a list nothing is numbered anew: the links that it shows keep the numbers they have.
+        """
+        places = find(on.text, pattern)
         blocks: list[str] = []
         links: list[Link] = []
-        shown: list[tuple[int, int]] = []
-        left = self._tokens
-        for first, last in places:
-            if shown and first <= shown[-1][1]:
+        left, shown_to = self._tokens, 0
+        for place, (first, last) in enumerate(places):
+            if last <= shown_to:
                 continue  # stands in what is shown of the match before
-            start, end = max(1, first - _BELOW), min(len(on.lines), last + _BELOW)
-            start = max(start, shown[-1][1] + 1) if shown else start
-            lines = [f"L{number}: {on.lines[number - 1]}" for number in range(start, end + 1)]
-            block = "\n".join([f"({len(links)}) match at L{first}", *lines])
-            size = self._count(block)
-            if size > left and shown:
-                blocks.append(f"{len(places) - len(links)} more: look for more words to narrow it down")
-                break
-            if size > left:
-                block = render.viewport(on.lines, first, left, self._count).text
+            start, end = max(1, shown_to + 1, first - _BELOW), min(len(on.lines), last + _BELOW)
+            head = f"match at L{first}"
+            if on.kind == "document":
+                head = f"({len(links)}) {head}"
+            shown = "\n".join(f"L{number}: {on.lines[number - 1]}" for number in range(start, end + 1))
+            if self._count(f"{head}\n{shown}") > left:
+                if blocks:
+                    blocks.append(f"{len(places) - place} more: look for more words to narrow it down")
+                    break
                 start = end = first
-            blocks.append(block)
-            links.append(Link(len(links), f"match at L{first}", on.uri, first, last))
-            shown.append((start, end))
-            left -= size
-        return "\n\n".join(blocks), tuple(links), shown
+                column = column_of("\n".join(on.lines[first - 1 : last]), pattern)
+                shown = render.excerpt(on.lines, first, column, max(8, left - self._count(head)), self._count)
+            blocks.append(f"{head}\n{shown}")
+            left -= self._count(blocks[-1])
+            shown_to = end
+            if on.kind == "document":
+                links.append(Link(len(links), f"match at L{first}", on.uri, first, last))
+                self.pool.show(Seen(on.cursor, start, end, opened=False))
+        return "\n\n".join(blocks), len(places), tuple(links)
 
     # ── helpers ──────────────────────────────────────────────────────────────────────────────────
 
@@ -166,13 +167,27 @@ class Browser:
             raise NotFound(f"no link ({id}) on page [{page.cursor}]; {there}")
         return link
 
+    def _landing(self, page: Page, link: Link) -> int:
+        """The line to show first: a little above the link's, as far as its own first line still comes into view."""
+        target = min(max(1, link.first), len(page.lines))
+        starts = range(max(1, target - _ABOVE), target)
+        reaching = (
+            start for start in starts if render.viewport(page.lines, start, self._tokens, self._count).last >= target
+        )
+        return next(reaching, target)
+
     def _below(self, page: Page) -> int:
-        """The line after the last one shown of this document; its first where all was shown."""
-        ends = [seen.last for seen in self.pool.seen() if self.pool.get(seen.cursor).uri == page.uri]
+        """The line after the last one read of this document; its first where it was read to the end."""
+        read = [seen for seen in self.pool.seen() if seen.opened]
+        ends = [seen.last for seen in read if self.pool.get(seen.cursor).uri == page.uri]
         return ends[-1] + 1 if ends and ends[-1] < len(page.lines) else 1
 
-    def _path(self, hit: Hit) -> str:
-        return self._source.open(hit.uri).path
+    def _path(self, uri: str) -> str:
+        """What a person is shown of a hit; its uri where the document went away since it was found."""
+        try:
+            return self._source.open(uri).path
+        except DeepSearchError:
+            return uri
 
     def _observation(self, tool: str, header: str, body: str, page: Page) -> Observation:
         return Observation(
@@ -193,7 +208,7 @@ class Browser:
             done = act()
         except DeepSearchError as error:
             hint = f" {error.hint}" if error.hint else ""
-            text = clean_line(f"error: {shown}: {error}.{hint}", 400)
+            text = clean_line(f"error: {clean_line(shown, 120)}: {error}.{hint}", 400)
             done = Observation(number=0, call=call, tool=tool, header=text, body="", error=True)
         return replace(
             done, call=call, header_tokens=self._count(done.header + "\n"), body_tokens=self._count_body(done.body)
@@ -204,13 +219,18 @@ class Browser:
 
 
 def _merged(hits: tuple[Hit, ...]) -> list[Hit]:
-    """Hits whose lines overlap in one document become one, at the better one's place."""
+    """Hits that share lines of a document become one, at the best one's place. Neighbours stay apart: one view of the
+    page would not hold both, and it would begin with the one that stands first, not with the better one.
+    """
     merged: list[Hit] = []
     for hit in hits:
-        for place, other in enumerate(merged):
-            if other.uri == hit.uri and hit.first <= other.last + 1 and other.first <= hit.last + 1:
-                merged[place] = replace(other, first=min(other.first, hit.first), last=max(other.last, hit.last))
-                break
-        else:
-            merged.append(hit)
+        sharing = [
+            other for other in merged if other.uri == hit.uri and hit.first <= other.last and other.first <= hit.last
+        ]
+        best = sharing[0] if sharing else hit
+        lines = [number for each in (hit, *sharing) for number in (each.first, each.last)]
+        whole = replace(best, first=min(lines), last=max(lines))
+        merged = [whole if other is best else other for other in merged if other is best or other not in sharing]
+        if not sharing:
+            merged.append(whole)
     return merged

@@ -1,7 +1,8 @@
 """Makes a model's cache equal to the tokens of a view by the cheapest edit it knows.
 
 This version edits strictly: what comes after the first difference is dropped and read again, so that the cache is
-what a fresh context would hold. The rule that always holds: token i of the mirror sits in the cache at position i.
+what a fresh context would hold that read the same tokens in the same batches (other batches, other rounding). The
+rule that always holds: token i of the mirror sits in the cache at position i.
 """
 
 from __future__ import annotations

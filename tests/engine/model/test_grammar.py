@@ -15,9 +15,23 @@ from engine.model.llamacpp import LlamaCppModel
 from tests.engine.model.views import ask, reply
 
 texts = st.text(max_size=40).map(clean)
-awkward = st.one_of(texts, st.sampled_from(['"', "\\", '\\"', "\\n", "\r\n\t", "👩‍🚀🪐", "é̂", '" | [^a] "', "# no", "a\n\nb"]))
+awkward = st.one_of(
+    texts, st.sampled_from(['"', "\\", '\\"', "\\n", "\r\n\t", "👩‍🚀🪐", "é̂", '" | [^a] "', "# no", "a\n\nb"])
+)
 real = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """How often a real model is asked in one test."""
+
+UNREADABLE = [
+    "root ::= (",
+    "root ::= root",
+    "root ::= nowhere",
+    'other ::= "a"',
+    'root ::= "a\x00"',
+    "\x00",
+    " ",
+    "nonsense",
+    "\udcff ::= 1",
+]
 
 
 @given(awkward)
@@ -57,7 +71,9 @@ def test_a_choice_is_one_of_its_texts(model: LlamaCppModel, some: list[str]) -> 
 @pytest.mark.model
 @real
 @given(shortest=st.integers(0, 6), more=st.integers(0, 6), seed=st.integers(0, 2**32 - 1))
-def test_a_json_string_is_one_of_the_length_asked_for(model: LlamaCppModel, shortest: int, more: int, seed: int) -> None:
+def test_a_json_string_is_one_of_the_length_asked_for(
+    model: LlamaCppModel, shortest: int, more: int, seed: int
+) -> None:
     form = f"root ::= {grammar.json_string(shortest, shortest + more)}"
     wild = Sampling(temperature=3.0, top_k=0, top_p=1.0, seed=seed, max_tokens=60)
     *_, end = model.generate(ask("Write noise."), sampling=wild, grammar=form)
@@ -81,7 +97,7 @@ def test_an_emoji_comes_out_whole(model: LlamaCppModel) -> None:
 @pytest.mark.model
 @pytest.mark.parametrize("seed", range(4))
 def test_an_action_always_parses(model: LlamaCppModel, seed: int) -> None:
-    search = f'{grammar.literal(chr(34) + "search" + chr(34) + "," + chr(34) + "query" + chr(34) + ":")} query'
+    search = f"{grammar.literal(chr(34) + 'search' + chr(34) + ',' + chr(34) + 'query' + chr(34) + ':')} query"
     form = (
         "root ::= " + grammar.literal('{"do":') + f" ( {search} | open ) " + grammar.literal("}") + "\n"
         f"query ::= {grammar.json_string(2, 40)}\n"
@@ -99,7 +115,7 @@ def test_an_action_always_parses(model: LlamaCppModel, seed: int) -> None:
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("bad", ["root ::= (", "root ::= root", "root ::= nowhere", 'other ::= "a"', 'root ::= "a\x00"', "\x00", " ", "nonsense", "\udcff ::= 1"])
+@pytest.mark.parametrize("bad", UNREADABLE)
 def test_a_grammar_that_cannot_be_read_is_an_error_and_no_harm(model: LlamaCppModel, bad: str) -> None:
     before = reply(model, ask("Count to three."))
     with pytest.raises(ModelError, match="grammar cannot be read"):

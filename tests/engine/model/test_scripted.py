@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from threading import Event
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,11 +93,11 @@ def test_a_reply_begins_with_the_opening_and_streams_the_rest() -> None:
 
 
 def test_it_stops_when_told_to() -> None:
-    stopped = False
-    said = []
-    for part in ScriptedModel(["one two three"]).generate(ask("?"), sampling=Sampling(), cancelled=lambda: stopped):
-        if isinstance(part, Text):
-            said.append(part.text)
-            stopped = len(said) == 2
-    assert isinstance(part, Finished)
-    assert (part.text, part.reason) == ("one ", "aborted")
+    stop = Event()
+    stream = []
+    for part in ScriptedModel(["one two three"]).generate(ask("?"), sampling=Sampling(), cancelled=stop.is_set):
+        stream.append(part)
+        if len([part for part in stream if isinstance(part, Text)]) == 2:
+            stop.set()
+    end = only(Finished, stream)
+    assert (end.text, end.tokens, end.reason) == ("one ", 2, "aborted")

@@ -39,7 +39,9 @@ ALL = [CHATML, LLAMA, REFUSES_SYSTEM, PASSES_SYSTEM_OVER, SYSTEM_IN_THE_LAST, ""
 
 texts = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(["{{ bos_token }}", "{% raw %}", "<|im_end|>", "\ue0000\ue001", "\ue0001\ue001", "  \n", "]]>", "{#"]),
+    st.sampled_from(
+        ["{{ bos_token }}", "{% raw %}", "<|im_end|>", "\ue0000\ue001", "\ue0001\ue001", "  \n", "]]>", "{#"]
+    ),
 )
 bodies = st.lists(texts, min_size=1, max_size=3).map(lambda some: tuple(Segment("body", text) for text in some))
 
@@ -100,7 +102,9 @@ def test_a_trimming_template_trims_no_segment() -> None:
 
 @pytest.mark.parametrize("source", [REFUSES_SYSTEM, PASSES_SYSTEM_OVER, SYSTEM_IN_THE_LAST])
 def test_the_system_message_goes_into_the_first_user_message_where_it_has_no_place(source: str) -> None:
-    what = view(message("system", "You search."), message("user", "Hi."), message("assistant", "Hi!"), message("user", "So?"))
+    what = view(
+        message("system", "You search."), message("user", "Hi."), message("assistant", "Hi!"), message("user", "So?")
+    )
     told = joined(ChatTemplate(source).pieces(what))
     assert "You search.\n\nHi." in told
     assert told.count("You search.") == 1
@@ -141,5 +145,7 @@ def test_a_template_that_is_none_is_an_error() -> None:
 
 
 def test_the_year_may_be_asked_for() -> None:
-    told = joined(ChatTemplate("{{ strftime_now('%Y') }} {{ messages[0].content }}").pieces(view(message("user", "one"))))
+    told = joined(
+        ChatTemplate("{{ strftime_now('%Y') }} {{ messages[0].content }}").pieces(view(message("user", "one")))
+    )
     assert told[:4].isdigit()
