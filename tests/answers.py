@@ -36,6 +36,18 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "tests/data/questions.json").read_text())
 
+COLUMNS = (
+    "window",
+    "right answers",
+    "right quote shown",
+    "declined",
+    "unanswerable declined",
+    "verified citations",
+    "turns",
+    "masked at the end",
+    "prompt tokens read",
+)
+
 
 @dataclass
 class Outcome:
@@ -108,10 +120,8 @@ def main() -> None:
             if not hit:
                 print(f"not in the top 5: {question['question']}", file=sys.stderr)
         print(f"Right section in the top 5: {found} of {len(QUESTIONS['questions'])}\n")
-        print(
-            "| window | right answers | right quote shown | declined | unanswerable declined | verified citations | turns | masked at the end | prompt tokens read |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("| " + " | ".join(COLUMNS) + " |")
+        print("|---" * len(COLUMNS) + "|")
         for label, window in (("4", 4), ("off", 0)):
             outcomes = [session.ask(question, Policy(window)) for question in QUESTIONS["questions"]]
             honest = [session.ask(question, Policy(window)) for question in QUESTIONS["unanswerable"]]

@@ -59,7 +59,7 @@ class Commands(click.Group):
 @click.option("--in-process", is_flag=True, help="Run the engine in this process, for debugging.")
 @click.version_option(__version__, prog_name="deepsearch-tui")
 @click.pass_context
-def main(ctx: click.Context, in_process: bool, **given: str | None) -> None:
+def main(ctx: click.Context, /, in_process: bool, **given: str | None) -> None:
     """Ask questions of your own documents, and see what the model sees.
 
     Without a command the app opens; with one or more PATHs it indexes them first.

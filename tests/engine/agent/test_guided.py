@@ -34,7 +34,9 @@ def test_reads_each_action(text: str, action: object) -> None:
     assert Guided(led=False).read(text).actions == (action,)
 
 
-@pytest.mark.parametrize("text", ["", "search(x)", "[1]", '{"do":"fly"}', '{"do":"search"}', '{"do":"open","id":"x"}', '{"do":"sea'])
+@pytest.mark.parametrize(
+    "text", ["", "search(x)", "[1]", '{"do":"fly"}', '{"do":"search"}', '{"do":"open","id":"x"}', '{"do":"sea']
+)
 def test_says_what_is_wrong(text: str) -> None:
     with pytest.raises(Malformed) as caught:
         Guided(led=False).read(text)

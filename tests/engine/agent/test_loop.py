@@ -31,7 +31,9 @@ def act(do: str, **arguments: object) -> str:
 SEARCHES = [act("search", query=word) for word in ("lamp", "tower", "keeper", "bell", "boat", "oil")]
 
 
-def make(replies: Sequence[str], *, window: int = 4, max_turns: int = 12, context: int = 8192) -> tuple[Run, ScriptedModel]:
+def make(
+    replies: Sequence[str], *, window: int = 4, max_turns: int = 12, context: int = 8192
+) -> tuple[Run, ScriptedModel]:
     model = ScriptedModel(replies, context=context)
     browser = Browser(shelf(), PagePool(), count=model.count, viewport_tokens=200, results=5)
     run = Run(
@@ -69,7 +71,9 @@ def test_search_open_answer_with_a_checked_citation() -> None:
 
 
 def test_an_answer_that_nothing_supports_is_shown_as_such() -> None:
-    told = events([act("search", query="keeper"), act("open", id=0), act("answer", text="The moon is made of cheese [1:L1].")])
+    told = events(
+        [act("search", query="keeper"), act("open", id=0), act("answer", text="The moon is made of cheese [1:L1].")]
+    )
     ready = of(AnswerReady, told)[-1]
     assert not ready.told
     assert "documents do not tell" in ready.text.lower()
@@ -105,7 +109,9 @@ def test_a_pin_takes_effect_at_the_next_turn() -> None:
 
 
 def test_a_reply_that_is_no_action_gets_one_more_try_then_is_told_to_the_model() -> None:
-    run, model = make(["Hmm.", "Well.", act("search", query="keeper"), act("open", id=0), act("answer", text="Ada Quill [1:L1]")])
+    run, model = make(
+        ["Hmm.", "Well.", act("search", query="keeper"), act("open", id=0), act("answer", text="Ada Quill [1:L1]")]
+    )
     told = list(run.events())
     assert of(Observed, told)[0].observation.error
     assert "not one JSON object" in "".join(message.text for message in model.views[1].messages)
@@ -121,7 +127,7 @@ def test_an_identical_call_twice_in_a_row_is_refused() -> None:
 
 
 def test_the_budget_forces_an_answer() -> None:
-    run, model = make([*SEARCHES, act("answer", text="x")], max_turns=3)
+    run, _ = make([*SEARCHES, act("answer", text="x")], max_turns=3)
     told = list(run.events())
     assert [event.must_answer for event in of(TurnStarted, told)] == [False, False, True]
 
