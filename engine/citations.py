@@ -1,9 +1,9 @@
 """Citations: read from an answer, resolved to a page's lines, and checked against them in code.
 
 An answer cites as ``[cursor:Lx-Ly]``; the paper's ``【cursor†Lx-Ly】`` is understood too. A citation supports the sentence
-it stands behind, or the one it begins. It is *verified* if at least 60 % of the sentence's content words stand in the cited lines, every
-number and quotation among them; *weak* from 30 % on, or where a number, a quotation or a negation disagrees;
-*missing* below that, or where there are no such lines.
+it stands behind, or the one it begins. It is *verified* if at least 60 % of the sentence's content words stand in the
+cited lines, every number and quotation among them; *weak* from 30 % on, or where a number, a quotation or a negation
+disagrees; *missing* below that, or where there are no such lines.
 """
 
 from __future__ import annotations
