@@ -19,7 +19,7 @@ _FILLER = frozenset(
     """.split()  # noqa: SIM905
 )
 
-_ENDINGS = ("ations", "ation", "ings", "ing", "edly", "ies", "ied", "ers", "er", "es", "ed", "ly", "s", "e")
+_ENDINGS = ("ations", "ation", "ings", "ing", "edly", "ies", "ied", "ers", "er", "es", "ed", "ly", "s", "e", "y")
 
 
 def words(text: str) -> Iterator[str]:
