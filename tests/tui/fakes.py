@@ -391,6 +391,16 @@ async def until_true(pilot: Pilot[None], condition: Callable[[], object], second
     raise AssertionError("it did not happen")
 
 
+async def still(pilot: Pilot[None], app: DeepSearchApp) -> None:
+    """Wait until nothing on the screen has moved for half a second: Markdown is laid out long after it is set."""
+    before: list[object] = []
+    same = 0
+    while same < 10:
+        await pilot.pause(0.05)
+        now: list[object] = [(widget, widget.region) for widget in app.screen.query("*")]
+        same, before = (same + 1 if now == before else 0), now
+
+
 async def settled(pilot: Pilot[None], app: DeepSearchApp, told: Sequence[Event]) -> None:
     """Wait until the app has folded all of these events and drawn itself, footer included."""
     wanted = fold_all([*READY, *told]) if told else fold_all(READY)

@@ -42,10 +42,8 @@ def test_screen(screen: str, size: str, snap_compare: Compare, tmp_path: Path, m
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
-        run = app.state.run
         if "plus" in keys:
             await fakes.until_true(pilot, lambda: app.state.policy.window == 3)
-        if run is not None and run.ended:
-            await pilot.pause(0.3)  # the answer's Markdown is laid out after the state is folded
+        await fakes.still(pilot, app)
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=before)

@@ -197,8 +197,8 @@ def test_each_change_of_what_is_seen_leaves_a_note_with_both_sizes() -> None:
         *turn(4, before=[Decided((Decision(1, "live", "shown again by you"),))]),
     )
     assert [(note.turn, note.kind, note.text) for note in run.notes] == [
-        (2, "masked", "masked [1] search  100 → 10 tokens  older than 1 turn"),
-        (4, "shown", "shown again [1] search  10 → 100 tokens  shown again by you"),
+        (2, "masked", "masked 1 search  100 → 10 tokens  older than 1 turn"),
+        (4, "shown", "shown again 1 search  10 → 100 tokens  shown again by you"),
     ]
     assert run.observations[0].masked_at == 0
 
