@@ -53,9 +53,11 @@ class Cache:
         self.tokens: list[int] = []
 
     def remove_from(self, position: int) -> None:
-        """Drop everything from ``position`` on; everything at all where the memory cannot be cut (recurrent models)."""
-        if position >= len(self.tokens):
-            return
+        """Drop everything from ``position`` on; everything at all where the memory cannot be cut (recurrent models).
+
+        Asked of the memory also where the mirror has nothing to drop: should an exception ever have come between a
+        decode and the mirror, the memory holds more, and what is appended next would land behind it.
+        """
         if position > 0 and self._lib.llama_memory_seq_rm(self._memory, 0, position, -1):
             del self.tokens[position:]
         else:

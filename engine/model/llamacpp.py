@@ -8,11 +8,13 @@ from __future__ import annotations
 import codecs
 import ctypes
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +34,10 @@ _log: list[Any] = []
 """The callback that llama.cpp logs to, once it is set: native code holds it, so Python must not free it."""
 
 
+_MARKER = re.compile(r"[<\[].+[>\]]", re.DOTALL)
+"""How tokens look that mark turns and calls."""
+
+
 @dataclass(frozen=True)
 class _Span:
     """The tokens of one piece of a prompt."""
@@ -44,7 +50,7 @@ class _Span:
 class LlamaCppModel:
     """A loaded model with one context. Implements :class:`engine.model.base.LanguageModel`.
 
-    ``context`` tokens at most, never more than the model was trained for. ``threads`` 0 leaves one core free.
+    ``context`` tokens at most, never more than the model was trained for. ``threads`` 0 leaves one real core free.
     Raises ModelMissing or ModelLoadFailed.
     """
 
@@ -72,6 +78,7 @@ class LlamaCppModel:
             self.close()
             raise
         self._tokens = lru_cache(maxsize=4096)(self._tokenise)
+        self._marker = lru_cache(maxsize=None)(self._find_marker)
         self._info = ModelInfo(
             name or path.stem,  # the name inside the file is often that of a training run
             str(path),
@@ -102,6 +109,7 @@ class LlamaCppModel:
         grammar: str = "",
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Part]:
+        self._check_open()
         wanted = [token for span in self._spans(view) for token in span.tokens]
         if len(wanted) + sampling.max_tokens > self._info.context:
             raise ContextOverflow(
@@ -119,6 +127,10 @@ class LlamaCppModel:
             finally:
                 if self._cancelled is cancelled:  # not that of a later reply, if this one was left unfinished
                     self._cancelled = lambda: False
+
+    def _check_open(self) -> None:
+        if not self._context:  # native code would end the process
+            raise ModelError(f"{self._info.name} has been closed")
 
     def close(self) -> None:
         if self._context:
@@ -182,6 +194,29 @@ class LlamaCppModel:
         return spans
 
     def _tokenise(self, text: str, special: bool) -> tuple[int, ...]:
+        """Tokens of ``text``; ``special`` lets markers in it be markers.
+
+        Without it llama.cpp still makes markers of the kind called user-defined (``<tool_call>`` in some models), so
+        that text holding one is cut inside it and tokenised on either side.
+        """
+        tokens = self._native_tokens(text, special)
+        if special or not (markers := {mark for token in set(tokens) if (mark := self._marker(token))}):
+            return tokens
+        found = re.finditer("|".join(map(re.escape, markers)), text)
+        inside = [match.start() + 1 for match in found] or [len(text) // 2]  # the middle, if it was spelt otherwise
+        parts = (text[start:end] for start, end in pairwise([0, *inside, len(text)]))
+        return tuple(token for part in parts for token in self._tokenise(part, False))
+
+    def _find_marker(self, token: int) -> str:
+        """The text of a token that a template may give a meaning to; empty for a token that is only text."""
+        attributes = int(self._lib.llama_vocab_get_attr(self._vocab, token))
+        if not attributes & (self._lib.LLAMA_TOKEN_ATTR_CONTROL | self._lib.LLAMA_TOKEN_ATTR_USER_DEFINED):
+            return ""
+        text = str(self._lib.llama_vocab_get_text(self._vocab, token).decode("utf-8", errors="replace"))
+        return text if _MARKER.fullmatch(text) else ""  # some models define plain words and runs of spaces too
+
+    def _native_tokens(self, text: str, special: bool) -> tuple[int, ...]:
+        self._check_open()
         raw = text.encode("utf-8", errors="replace")
         size = len(raw) + 8
         while True:
@@ -219,7 +254,7 @@ class LlamaCppModel:
         lib = self._lib
         params = lib.llama_context_default_params()
         params.n_ctx = size
-        params.n_threads = params.n_threads_batch = threads or max(1, (os.cpu_count() or 2) - 1)
+        params.n_threads = params.n_threads_batch = threads or _free_cores()
         abort = lib.ggml_abort_callback(lambda _: bool(self._cancelled()))
         self._abort = abort  # native code holds it; Python must not free it
         context = lib.llama_init_from_model(self._model, params)
@@ -229,6 +264,10 @@ class LlamaCppModel:
                 f"no context of {size:,} tokens: {_last_error('probably not enough memory')}",
                 "Set a smaller context, or use a smaller model.",
             )
+        if not lib.llama_get_memory(context):
+            lib.llama_free(context)
+            lib.llama_model_free(self._model)
+            raise ModelLoadFailed("this model reads text but does not write any", "Use an instruct or chat model.")
         lib.llama_set_abort_callback(context, abort, ctypes.c_void_p(0))
         return context
 
@@ -241,7 +280,7 @@ def _library() -> Any:
     if not _log:
 
         def log(level: int, text: bytes, _: Any) -> None:
-            if level >= 3:  # 3 warns, 4 is an error
+            if level == 4:  # an error; 5 continues a line, mostly with the dots of a progress bar
                 _native_errors.append(text.decode("utf-8", errors="replace").strip())
 
         callback = lib.llama_log_callback(log)
@@ -253,5 +292,14 @@ def _library() -> Any:
 
 
 def _last_error(otherwise: str) -> str:
-    telling = (line for line in _native_errors if "error" in line.lower() or "fail" in line.lower())
-    return clean_line(next(telling, otherwise))
+    """The first complaint: those after it only say that something failed."""
+    return clean_line(_native_errors[0] if _native_errors else otherwise)
+
+
+def _free_cores() -> int:
+    """Real cores this process may use, less one: threads that wait for a busy core slow each other down."""
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    return max(1, min(cores, allowed) - 1)

@@ -17,6 +17,9 @@ from engine.errors import ModelError
 
 _SENTINEL = re.compile("\ue000(\\d+)\ue001")
 
+_TRAINING = re.compile(r"(?<=\{%)([-+]?\s*)(end)?generation(?=\s*[-+]?%\})")
+"""A tag around what a model was trained to write. It means nothing here, and Jinja does not know it."""
+
 PLAIN = (
     "{% for message in messages %}{{ message.role }}:\n{{ message.content }}\n\n{% endfor %}"
     "{% if add_generation_prompt %}assistant:\n{% endif %}"
@@ -56,7 +59,7 @@ class ChatTemplate:
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = _now
         try:
-            self._template = environment.from_string(source or PLAIN)
+            self._template = environment.from_string(_TRAINING.sub(_always, source or PLAIN))
         except self._errors as error:
             raise ModelError(f"the model's chat template cannot be read: {clean_line(str(error))}") from error
 
@@ -103,6 +106,10 @@ def _refuse(message: str) -> Any:
     from jinja2.exceptions import TemplateError
 
     raise TemplateError(message)
+
+
+def _always(tag: re.Match[str]) -> str:
+    return f"{tag[1]} endif" if tag[2] else f"{tag[1]} if true"
 
 
 def _now(form: str) -> str:

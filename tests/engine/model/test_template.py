@@ -144,6 +144,11 @@ def test_a_template_that_is_none_is_an_error() -> None:
         ChatTemplate("{% for %}")
 
 
+def test_tags_for_training_mean_nothing() -> None:
+    tagged = "{% for m in messages %}{%- generation -%} {{ m.content }} {%- endgeneration %}{% endfor %}"
+    assert joined(ChatTemplate(tagged).pieces(view(message("user", "one"), message("assistant", "two")))) == "onetwo"
+
+
 def test_the_year_may_be_asked_for() -> None:
     told = joined(
         ChatTemplate("{{ strftime_now('%Y') }} {{ messages[0].content }}").pieces(view(message("user", "one")))
