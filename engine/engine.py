@@ -47,6 +47,7 @@ from engine.recorder import Recorder
 from engine.sessions import Journal
 from engine.settings import Settings
 from engine.sources.library import Library
+from engine.sources.library.embed import Embedder, MiniLM
 
 Emit = Callable[[Event], None]
 
@@ -57,15 +58,21 @@ _REPLY_TOKENS = 320
 class Engine:
     """One user's engine: at most one run and one indexing at a time, searches beside them.
 
-    ``emit`` is called from several threads. ``load_model`` exists so that tests can be deterministic.
+    ``emit`` is called from several threads. ``load_model`` and ``embedder`` exist so that tests can be deterministic.
     """
 
     def __init__(
-        self, settings: Settings, emit: Emit, *, load_model: Callable[[Settings], LanguageModel] | None = None
+        self,
+        settings: Settings,
+        emit: Emit,
+        *,
+        load_model: Callable[[Settings], LanguageModel] | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self._settings = settings
         self._emit = emit
         self._load_model = load_model or _llama
+        self._embedder = embedder or MiniLM()  # one for all libraries: it is loaded once
         self._lock = threading.Lock()  # guards the one run and the one indexing
         self._opening = threading.RLock()  # guards what is opened once: journal, model, libraries
         self._journal: Journal | None = None
@@ -300,7 +307,7 @@ class Engine:
         with self._opening:
             if name not in self._libraries:
                 self._settings.prepare()
-                self._libraries[name] = Library(self._settings.libraries_dir, name)
+                self._libraries[name] = Library(self._settings.libraries_dir, name, embedder=self._embedder)
             return self._libraries[name]
 
     def _stocked(self, name: str) -> Library:

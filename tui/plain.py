@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from engine.protocol import (
     AnswerReady,
     Ask,
     CallStarted,
+    CancelIndex,
     CitationChecked,
     Command,
     Continue,
@@ -52,7 +54,7 @@ class Conversation:
     json: bool = False
 
     def __post_init__(self) -> None:
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()  # None: ctrl+c was pressed
         self._door = self.make_door(self._events.put)
 
     def close(self) -> None:
@@ -111,19 +113,35 @@ class Conversation:
         return ERROR
 
     def _until(self, command: Command, last: type[Event]) -> Iterator[Event]:
-        """Send a command and yield what is told, up to an event of the kind ``last``. Ctrl+C stops the work first."""
+        """Send a command and yield what is told, up to an event of the kind ``last``.
+
+        The first ctrl+c stops the work and lets it end in order, whatever this process was just doing; the second one,
+        or the first where there is nothing to stop, is raised.
+        """
+        waiting = not isinstance(command, Search)
+
+        def interrupt(*_: object) -> None:
+            nonlocal waiting
+            if not waiting:
+                raise KeyboardInterrupt
+            waiting = False
+            self._events.put(None)
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield from self._told(command, last)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _told(self, command: Command, last: type[Event]) -> Iterator[Event]:
         self._door.send(command)
-        stopped = False
         while True:
             try:
-                event = self._events.get(timeout=0.5)
+                event = self._events.get(timeout=0.5)  # a wait without an end cannot be interrupted everywhere
             except queue.Empty:
                 continue
-            except KeyboardInterrupt:
-                if stopped:
-                    raise
-                stopped = True
-                for stop in (Stop(), protocol.CancelIndex()):
+            if event is None:
+                for stop in (Stop(), CancelIndex()):
                     self._door.send(stop)
                 continue
             if self.json:

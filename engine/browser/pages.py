@@ -110,7 +110,7 @@ class PagePool:
             self._pages[observation.cursor] = page
             if kind == "document" and observation.first:
                 self._seen.append(Seen(observation.cursor, observation.first, observation.last))
-            if kind == "find":
+            if observation.tool == "find":
                 on = [
                     page.cursor
                     for page in self._pages.values()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -212,7 +213,7 @@ def test_it_gives_up_after_three_restarts_in_a_minute(child: Child) -> None:
 def test_restarts_are_forgotten_after_a_minute(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
     start = time.monotonic()
     for death in range(bridge.RESTARTS + 2):
-        monkeypatch.setattr(bridge.time, "monotonic", lambda death=death: start + 61 * death)
+        monkeypatch.setattr(bridge, "time", SimpleNamespace(monotonic=lambda death=death: start + 61 * death))
         child.says("exit 1")
         assert child.stopped().restarting
 

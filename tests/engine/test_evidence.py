@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import evidence
+from engine.browser.pages import Page, PagePool, Seen
+
+PARAGRAPH = "The keeper lights the lamp\nat dusk, and again\nafter every storm.\n"
+
+
+def none(query: str, texts: Sequence[str]) -> tuple[float, ...]:
+    return ()
+
+
+def pool(text: str, *shown: tuple[int, int]) -> PagePool:
+    """A document read in several views, each on a page of its own, as the browser keeps them."""
+    made = PagePool()
+    for first, last in shown:
+        page = made.add(Page("document", "Lamp", "u", "p", text))
+        made.show(Seen(page.cursor, first, last))
+    return made
+
+
+def test_a_paragraph_read_in_two_views_is_evidence() -> None:
+    assert evidence.passages("keeper storm", pool(PARAGRAPH, (1, 2)), none) == ()
+    (found,) = evidence.passages("keeper storm", pool(PARAGRAPH, (1, 2), (3, 3)), none)
+    assert (found.first, found.last, found.text) == (1, 3, PARAGRAPH.rstrip("\n"))
+
+
+def test_two_states_of_one_document_are_not_read_as_one() -> None:
+    made = pool(PARAGRAPH, (1, 2))
+    other = made.add(Page("document", "Lamp", "u", "p", "Nothing.\n" + PARAGRAPH))
+    made.show(Seen(other.cursor, 3, 4))
+    assert evidence.passages("keeper storm", made, none) == ()
+
+
+def test_what_was_read_twice_is_offered_once() -> None:
+    assert len(evidence.passages("keeper", pool(PARAGRAPH, (1, 3), (1, 3)), none)) == 1
+
+
+def test_items_stand_alone_and_know_their_heading() -> None:
+    text = "# Storms\n\n- ring the bell\n- close the shutters\n\n# Calm\n\n- ring nobody\n"
+    found = evidence.passages("ring in storms", pool(text, (1, 8)), none)
+    assert [(p.first, p.text) for p in found][:1] == [(3, "- ring the bell")]
+    assert {p.first for p in found} == {3, 4, 8}
+
+
+def test_a_question_without_content_has_no_evidence() -> None:
+    assert evidence.passages("what is it?", pool(PARAGRAPH, (1, 3)), none) == ()
+
+
+texts = st.lists(
+    st.sampled_from(["", "# lamp", "the keeper", "- lamp oil", "dusk storm lamp", "| a | lamp |", "===="]),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(texts, st.data())
+def test_evidence_is_lines_that_were_shown_as_they_stand(lines: list[str], data: st.DataObject) -> None:
+    shown = data.draw(st.lists(st.integers(1, len(lines)), min_size=1, max_size=3))
+    ranges = [(first, data.draw(st.integers(first, len(lines)))) for first in shown]
+    seen = {number for first, last in ranges for number in range(first, last + 1)}
+    found = evidence.passages("lamp of the keeper", pool("\n".join(lines), *ranges), none, limit=50)
+    for passage in found:
+        assert seen.issuperset(range(passage.first, passage.last + 1))
+        assert "\n".join(lines[passage.first - 1 : passage.last]) == passage.text
+        assert 0 < passage.score <= 1
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+    assert len({(p.first, p.last) for p in found}) == len(found)
