@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from threading import Event
@@ -150,27 +149,26 @@ def test_nothing_of_a_hidden_body_is_left(load: Callable[[], LlamaCppModel]) -> 
 # ── stopping ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_abort_while_reading_is_quick_and_harmless(load: Callable[[], LlamaCppModel]) -> None:
+def test_an_abort_while_reading_is_at_once_and_harmless(load: Callable[[], LlamaCppModel]) -> None:
     used, fresh = load(), load()
     what = story(PAGE)
     reached = 0
-    asked: list[float] = []
+    asked = 0
 
     def soon() -> bool:  # in the midst of the second chunk
-        if reached:
-            asked.append(time.monotonic())
-        return len(asked) > 100
+        nonlocal asked
+        asked += bool(reached)
+        return asked > 100
 
     stream = []
     for part in used.generate(what, sampling=Sampling(), cancelled=soon):
         stream.append(part)
         if isinstance(part, Progress):
             reached = part.done
-    waited = time.monotonic() - asked[100]
     end = only(Finished, stream)
     assert 0 < reached < total(used, what)
     assert (end.text, end.tokens, end.reason) == (what.opening, 0, "aborted")
-    assert waited < 0.2
+    assert asked < 110, "it went on computing after it was told to stop"
     again = parts(used, what)
     assert only(Prefilled, again).reused == reached
     assert only(Finished, again).text == reply(fresh, what)
@@ -183,12 +181,12 @@ def test_an_abort_while_writing_is_harmless(load: Callable[[], LlamaCppModel], p
     used, fresh = load(), load()
     what = story("First page.")
     written: list[str] = []
-    asked: list[float] = []
+    asked = 0
 
     def after_three() -> bool:  # between two tokens, or while one is decoded
-        if len(written) >= 3:
-            asked.append(time.monotonic())
-        return len(asked) > polls
+        nonlocal asked
+        asked += len(written) >= 3
+        return asked > polls
 
     stream = []
     for part in used.generate(what, sampling=Sampling(max_tokens=40), cancelled=after_three):
@@ -196,7 +194,7 @@ def test_an_abort_while_writing_is_harmless(load: Callable[[], LlamaCppModel], p
         if isinstance(part, Text):
             written.append(part.text)
     end = only(Finished, stream)
-    assert time.monotonic() - asked[polls] < 0.2
+    assert asked < polls + 10, "it went on computing after it was told to stop"
     assert end.reason == "aborted"
     assert end.text == what.opening + "".join(written)
     assert 3 <= end.tokens <= 5
