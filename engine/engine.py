@@ -81,7 +81,8 @@ class Engine:
         self._pages: dict[str, PagePool] = {}
         self._jobs: set[threading.Thread] = set()
         self._controls: Controls | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: Recorder | None = None  # of the session at hand
+        self._said: list[Event] = []  # marks and policies set before there was one
         self._policy = Policy(window=settings.window)
         self._cancel_index: threading.Event | None = None
 
@@ -117,6 +118,9 @@ class Engine:
                     self._controls.marks[observation] = mark
                 self._tell(Marked(observation, mark))
             case OpenSession(session):
+                if self._controls is not None:
+                    self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
+                    return
                 self._start(self._open_session, session)
             case IndexPaths():
                 with self._lock:
@@ -160,15 +164,8 @@ class Engine:
         def run() -> None:
             try:
                 job(*args)
-            except DeepSearchError as error:
-                self._emit(_failed(error))
             except Exception as error:  # noqa: BLE001 - a bug in one job must not end the engine or stay silent
-                traceback.print_exc()
-                self._emit(
-                    Failed(
-                        type(error).__name__, clean_line(f"Unexpected: {error}"), "The engine's log has the details."
-                    )
-                )
+                self._emit(_failed(error))
             finally:
                 self._jobs.discard(thread)
 
@@ -185,23 +182,28 @@ class Engine:
     def _answer(self, command: Ask | Continue, controls: Controls) -> None:
         try:
             run, recorder, started = self._prepare(command, controls)
-            self._recorder = recorder
-            recorder.record(started)
+            self._at_hand(recorder)
             began = time.monotonic()
             try:
+                recorder.record(started)
                 for event in run.events():
                     recorder.record(event)
-            except SessionError:
-                raise
-            except DeepSearchError as error:
-                recorder.record(_failed(error))
-                recorder.record(RunEnded("failed", len(run.transcript.turns), time.monotonic() - began))
+            except Exception as error:  # noqa: BLE001 - whatever it was: who was told of a run is told of its end
+                recorder.record(_failed(error), anyway=True)
+                ended = RunEnded("failed", len(run.transcript.turns), time.monotonic() - began)
+                recorder.record(ended, anyway=True)
         finally:
-            self._controls = None
+            self._free(controls)
+
+    def _free(self, controls: Controls) -> None:
+        with self._lock:
+            if self._controls is controls:
+                self._controls = None
 
     def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
         """Everything a run needs, from the session's journal and the settings."""
         settings, journal, model = self._settings, self._open_journal(), self._ready_model()
+        self._catch_up(journal, command.session)
         if isinstance(command, Continue):
             session, past = command.session, replay.past_of(journal.events(command.session))
             if not past.unfinished:
@@ -243,7 +245,13 @@ class Engine:
             max_turns,
             resumed=isinstance(command, Continue),
         )
-        return run, Recorder(journal, session, run_number, self._emit), started
+
+        def tell(event: Event) -> None:
+            if isinstance(event, RunEnded):
+                self._free(controls)  # first: who hears of the end may ask again at once
+            self._emit(event)
+
+        return run, Recorder(journal, session, run_number, tell), started
 
     def _pool(self, session: str, past: replay.Past, library: Library) -> PagePool:
         """The pages of a session, put back from its journal if this engine has not got them."""
@@ -260,22 +268,21 @@ class Engine:
         for event in events:
             self._emit(event)
         past = replay.past_of(events)
-        self._recorder = Recorder(journal, session, past.run, self._emit)
+        self._at_hand(Recorder(journal, session, past.run, self._emit))
         self._emit(SessionOpened(journal.title(session), past.unfinished, session=session))
 
     def _index(self, command: IndexPaths, cancel: threading.Event) -> None:
+        library = self._library(command.library or self._settings.library)
+        paths = [Path(path).expanduser() for path in command.paths]
         try:
-            library = self._library(command.library or self._settings.library)
-            paths = [Path(path).expanduser() for path in command.paths]
             if command.rebuild:
-                rebuilt = library.rebuild(progress=self._emit, cancelled=cancel.is_set)
-                if not paths:
-                    self._emit(rebuilt)
+                ended = library.rebuild(progress=self._emit, cancelled=cancel.is_set)
             if paths or not command.rebuild:
-                self._emit(library.index(paths, progress=self._emit, cancelled=cancel.is_set))
-            self._emit(library.status())
+                ended = library.index(paths, progress=self._emit, cancelled=cancel.is_set)
         finally:
             self._cancel_index = None
+        self._emit(ended)
+        self._emit(library.status())
 
     def _search(self, command: Search) -> None:
         began = time.monotonic()
@@ -329,12 +336,26 @@ class Engine:
                 self._emit(ModelLoaded(self._model.info, time.monotonic() - began))
             return self._model
 
+    # ── the session at hand ──────────────────────────────────────────────────────────────────────
+
+    def _at_hand(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._said.clear()
+
     def _tell(self, event: Event) -> None:
-        """Record in the session at hand, if there is one; otherwise just emit."""
+        """Record in the session at hand. Before there is one, just emit, and keep it for :meth:`_catch_up`."""
         if self._recorder is not None:
             self._recorder.record(event)
         else:
+            self._said.append(event)
             self._emit(event)
+
+    def _catch_up(self, journal: Journal, session: str) -> None:
+        """Record what was said before any session was at hand. After a crash, that was about the one that goes on."""
+        if session and self._recorder is None and self._said:
+            recorder = Recorder(journal, session, replay.past_of(journal.events(session)).run, self._emit)
+            for event in self._said:
+                recorder.record(event)
 
 
 def _llama(settings: Settings) -> LanguageModel:
@@ -345,5 +366,9 @@ def _llama(settings: Settings) -> LanguageModel:
     return LlamaCppModel(path, context=settings.context, threads=settings.threads)
 
 
-def _failed(error: DeepSearchError) -> Failed:
-    return Failed(type(error).__name__, str(error), error.hint)
+def _failed(error: Exception) -> Failed:
+    """What is told of an error. One that nobody raised on purpose is a bug, and goes to the log whole."""
+    if isinstance(error, DeepSearchError):
+        return Failed(type(error).__name__, str(error), error.hint)
+    traceback.print_exception(error)
+    return Failed(type(error).__name__, clean_line(f"Unexpected: {error}"), "The engine's log has the details.")

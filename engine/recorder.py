@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from engine.errors import SessionError
 from engine.protocol import Event, TurnStarted
 from engine.sessions import Journal
 
@@ -25,12 +26,16 @@ class Recorder:
         self._seq = journal.next_seq(session)
         self._turn = 0
 
-    def record(self, event: Event) -> None:
-        """Stamp, append, emit. Raises SessionError where the journal cannot be written."""
+    def record(self, event: Event, *, anyway: bool = False) -> None:
+        """Stamp, append, emit. Raises SessionError where the journal cannot be written; ``anyway`` emits even then."""
         with self._lock:
             if isinstance(event, TurnStarted):
                 self._turn = event.turn
             stamped = replace(event, session=self.session, run=self.run, turn=self._turn, seq=self._seq, at=time.time())
-            self._journal.append(stamped)
-            self._seq += 1
+            try:
+                self._journal.append(stamped)
+                self._seq += 1
+            except SessionError:
+                if not anyway:
+                    raise
             self._emit(stamped)

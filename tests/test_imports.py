@@ -27,5 +27,31 @@ def test_modules_load_nothing_heavy(module: str) -> None:
     assert loaded(f"import {module}", *HEAVY, "textual") == set()
 
 
+FIRST_FRAME = """
+import asyncio, sys, tempfile
+from pathlib import Path
+from engine.settings import Settings
+from tui.app import DeepSearchApp
+
+class Silent:
+    def __init__(self, receive): self.receive = receive
+    def send(self, command): pass
+    def close(self): pass
+
+async def first_frame():
+    with tempfile.TemporaryDirectory() as home:
+        app = DeepSearchApp(Silent, Settings(data_dir=Path(home)))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert app.door is not None and app.focused is not None
+
+asyncio.run(first_frame())
+"""
+
+
+def test_the_first_frame_loads_nothing_heavy() -> None:
+    assert loaded(FIRST_FRAME, *HEAVY, "textual") == {"textual"}
+
+
 def test_this_test_would_notice() -> None:
     assert loaded("import numpy", *HEAVY) == {"numpy"}

@@ -50,6 +50,8 @@ class Commands(click.Group):
             if error.hint:
                 click.echo(f"hint: {error.hint}", err=True)
             ctx.exit(1)
+        except KeyboardInterrupt:
+            ctx.exit(130)
 
 
 @click.group(cls=Commands, invoke_without_command=True, epilog=_EPILOG)
@@ -84,7 +86,7 @@ def _context(base: Mapping[str, Any], in_process: bool, **given: Any) -> tuple[S
 
 def _talk(ctx: click.Context, json: bool, do: Callable[[Conversation], int], **given: Any) -> None:
     """Open a door, do one thing, close it, and end with its exit code."""
-    from tui.plain import INTERRUPTED, Conversation
+    from tui.plain import Conversation
 
     if json and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as JSON is, whatever the terminal's letters are
@@ -92,8 +94,6 @@ def _talk(ctx: click.Context, json: bool, do: Callable[[Conversation], int], **g
     conversation = Conversation(make_door, json=json)
     try:
         code = do(conversation)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
     finally:
         conversation.close()
     ctx.exit(code)

@@ -118,13 +118,13 @@ class Conversation:
         The first ctrl+c stops the work and lets it end in order, whatever this process was just doing; the second one,
         or the first where there is nothing to stop, is raised.
         """
-        waiting = not isinstance(command, Search)
+        stoppable = not isinstance(command, Search)
 
         def interrupt(*_: object) -> None:
-            nonlocal waiting
-            if not waiting:
+            nonlocal stoppable
+            if not stoppable:
                 raise KeyboardInterrupt
-            waiting = False
+            stoppable = False
             self._events.put(None)
 
         before = signal.signal(signal.SIGINT, interrupt)

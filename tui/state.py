@@ -301,6 +301,8 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
         kept = {number for turn in turns for number in turn.observations}
         run = replace(
             last,
+            policy=event.policy,
+            next_policy=event.policy,
             model=event.model,
             max_turns=event.max_turns,
             running=True,
@@ -312,7 +314,8 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
             evidence=(),
             citations=(),
         )
-        return replace(state, run=run, can_continue=False, problem="", model=event.model)
+        run = _with_pending(run)  # what the unfinished turn had read no longer counts
+        return replace(state, run=run, policy=event.policy, can_continue=False, problem="", model=event.model)
     same = state.session == event.session
     earlier = (*state.earlier, last) if same and last is not None else ()
     run = RunState(

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from engine.protocol import Ask, IndexPaths
+from engine.protocol import Ask
 from engine.settings import load_settings
 from tui.app import DeepSearchApp
 from tui.bridge import EngineProcess
@@ -35,10 +35,10 @@ def _p99(lags: list[float]) -> float:
 
 async def _run(home: str) -> tuple[list[float], list[float]]:
     settings = load_settings({"data_dir": home, "library": "guide"})
-    app = DeepSearchApp(partial(EngineProcess, settings), settings, library="guide")
+    settings.prepare()
+    app = DeepSearchApp(partial(EngineProcess, settings), settings, paths=(str(DOCS),), library="guide")
     async with app.run_test(size=(120, 40)) as pilot:
-        app.door.send(IndexPaths((str(DOCS),), library="guide"))
-        while app.state.indexed is None:
+        while app.door is None or app.state.indexed is None:
             await pilot.pause(0.1)
         await pilot.pause(1)
         idle = await _ticks(lambda: False, 3)

@@ -21,7 +21,7 @@ from tests.engine.sources.library.hashing import HashEmbedder
 E = TypeVar("E", bound=Event)
 
 QUESTION = "Who was the first keeper?"
-PATIENCE = 30.0
+PATIENCE = 15.0
 """Seconds after which what has not been told will never be."""
 
 
@@ -51,32 +51,35 @@ def stock(settings: Settings, folder: Path) -> Path:
 
 
 class Paced:
-    """Replies of a model that waits before each for leave to go on. ``asked`` is set when it waits."""
+    """Replies of a model that waits before each for leave to go on."""
 
     def __init__(self, replies: Sequence[str]) -> None:
         self._replies = iter(replies)
         self._leave = threading.Semaphore(0)
-        self.waiting = threading.Semaphore(0)
+        self._waiting = threading.Semaphore(0)
 
     def __call__(self, view: View) -> str:
-        self.waiting.release()
+        self._waiting.release()
         assert self._leave.acquire(timeout=PATIENCE)
         return next(self._replies)
 
     def go(self, turns: int = 1) -> None:
         self._leave.release(turns)
 
-    def reached(self) -> None:
-        """Wait until the model is asked for its next reply."""
-        assert self.waiting.acquire(timeout=PATIENCE)
+    def reached(self, turns: int = 1) -> None:
+        """Wait until the model has been asked for so many replies more."""
+        for _ in range(turns):
+            assert self._waiting.acquire(timeout=PATIENCE)
 
 
 class Talk:
     """An engine and what it tells."""
 
-    def __init__(self, settings: Settings, replies: Sequence[str] | Callable[[View], str] = ()) -> None:
+    def __init__(
+        self, settings: Settings, replies: Sequence[str] | Callable[[View], str] = (), *, delay: float = 0.0
+    ) -> None:
         self.told: list[Event] = []
-        self.model = ScriptedModel(replies)
+        self.model = ScriptedModel(replies, delay=delay)
         self._heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.engine = Engine(settings, self._heard.put, load_model=lambda _: self.model, embedder=HashEmbedder())
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +16,13 @@ from engine.context.segments import View
 from engine.engine import Engine
 from engine.errors import ModelMissing
 from engine.model.base import LanguageModel
+from engine.model.scripted import ScriptedModel
 from engine.protocol import (
     AnswerNow,
     AnswerReady,
     Ask,
+    CacheEdited,
+    Command,
     Continue,
     Decided,
     Event,
@@ -45,7 +51,8 @@ from engine.protocol import (
 )
 from engine.sessions import Journal
 from engine.settings import Settings
-from tests.engine.running import QUESTION, SEARCHES, STORY, Paced, Talk, act, settings_in, stock
+from tests.engine.running import PATIENCE, QUESTION, SEARCHES, STORY, Paced, Talk, act, settings_in, stock
+from tests.engine.sources.library.hashing import HashEmbedder
 
 Converse = Callable[..., Talk]
 
@@ -105,6 +112,17 @@ def test_a_follow_up_knows_what_was_asked_before_and_counts_on(talk: Converse) -
     assert [event.observation.number for event in one.of(Observed)] == [1, 2, 3, 4]
 
 
+def test_no_socket_is_connected(talk: Converse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_: socket.socket, address: object) -> None:
+        raise AssertionError(f"somebody wants to reach {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    one = talk(STORY)
+    one.engine.warm()
+    assert one.ask(Ask(QUESTION), RunEnded).why == "answered"
+    assert one.of(Failed) == []
+
+
 def test_another_question_without_a_session_begins_a_new_one(talk: Converse) -> None:
     one = talk([*STORY, *STORY])
     first, second = one.ask(Ask(QUESTION), RunEnded), one.ask(Ask(QUESTION), RunEnded)
@@ -130,7 +148,7 @@ def test_marks_and_policy_are_written_down_and_take_effect_at_the_next_turn(talk
     one.send(Ask(QUESTION))
     model.go(2)
     one.until(TurnEnded, 2)
-    model.reached(), model.reached(), model.reached()
+    model.reached(3)
     one.send(SetMasking(Policy(window=1)))
     one.send(SetMark(1, "pin"))
     one.until(Marked)
@@ -159,7 +177,7 @@ def test_stop_ends_the_run_and_continue_goes_on_with_it(talk: Converse, settings
     one.send(Ask(QUESTION))
     model.go(2)
     one.until(TurnEnded, 2)
-    model.reached(), model.reached(), model.reached()
+    model.reached(3)
     one.send(Stop())
     model.go()
     ended = one.until(RunEnded)
@@ -209,8 +227,7 @@ def test_a_session_is_not_opened_while_a_question_is_being_answered(talk: Conver
     one = talk(model)
     model.go(3)
     first = one.ask(Ask(QUESTION), RunEnded)
-    for _ in range(3):
-        model.reached()
+    model.reached(3)
     one.send(Ask("Again?", session=first.session))
     model.reached()
     assert one.ask(OpenSession(first.session), Failed).error == "Busy"
@@ -231,6 +248,25 @@ def test_an_opened_session_is_told_again_and_can_be_followed_up(talk: Converse, 
     assert other.told[:-1] == kept(settings, ended.session)
     assert other.ask(SetMark(2, "pin"), Marked).session == ended.session
     assert other.ask(Ask("And then?", session=ended.session), RunEnded).run == 2
+
+
+def test_who_hears_of_an_end_may_go_on_at_once(settings: Settings, folder: Path) -> None:
+    index = IndexPaths((str(folder),))
+    wanted: list[Command] = [index, index, Ask(QUESTION)]
+    told: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, RunEnded | IndexEnded | Failed):
+            told.put(event)
+            if wanted:
+                engine.handle(wanted.pop())
+
+    model = ScriptedModel([*STORY, *STORY])
+    engine = Engine(settings, hear, load_model=lambda _: model, embedder=HashEmbedder())
+    engine.handle(Ask(QUESTION))
+    ends = [type(told.get(timeout=PATIENCE)) for _ in range(4)]
+    engine.close()
+    assert ends == [RunEnded, RunEnded, IndexEnded, IndexEnded]
 
 
 def test_only_what_is_unfinished_can_be_continued(talk: Converse) -> None:
@@ -329,8 +365,8 @@ def test_a_corrupt_journal_is_set_aside_and_a_new_one_used(talk: Converse, setti
     assert ended.why == "answered"
     corrupt = one.of(Failed)[0]
     assert corrupt.error == "JournalCorrupt" and "set aside" in corrupt.message
-    aside = [path for path in settings.data_dir.iterdir() if b"no database at all" in path.read_bytes()[:100]] if True else []
-    assert len(aside) == 1
+    aside = [path for path in settings.data_dir.iterdir() if path.is_file() and b"at all" in path.read_bytes()[:100]]
+    assert len(aside) == 1 and str(aside[0]) in corrupt.message, "it is never thrown away"
     assert kept(settings, ended.session)
 
 
@@ -387,19 +423,15 @@ def test_warm_loads_the_model_before_it_is_needed(talk: Converse) -> None:
     assert one.until(ModelLoaded).model.name == "scripted"
 
 
-def test_close_while_a_question_is_answered_keeps_every_finished_turn(talk: Converse, settings: Settings) -> None:
-    model = Paced(STORY)
-    one = talk(model)
-    one.send(Ask(QUESTION))
-    model.go()
-    finished = one.until(TurnEnded)
-    model.reached(), model.reached()
-    closer = threading.Thread(target=one.close)
-    closer.start()
-    model.go()
-    closer.join(30)
-    assert not closer.is_alive()
+def test_close_while_a_question_is_answered_keeps_every_finished_turn(settings: Settings, folder: Path) -> None:
+    one = Talk(settings, [SEARCHES[0], act("search", query="word " * 400)], delay=0.02)  # the second takes 6 seconds
+    finished = one.ask(Ask(QUESTION), TurnEnded)
+    one.until(CacheEdited)
+    began = time.monotonic()
+    one.close()
+    assert time.monotonic() - began < 4
     written = kept(settings, finished.session)
     assert [event.turn for event in written if isinstance(event, TurnEnded)] == [1]
     last = written[-1]
     assert isinstance(last, RunEnded) and last.why == "stopped"
+    assert one.told[-1] == last

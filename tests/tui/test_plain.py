@@ -281,7 +281,7 @@ def test_as_json_a_failure_is_an_event_on_stdout_and_words_on_stderr() -> None:
 
 INTERRUPTED = """
 import sys
-from engine.protocol import Ask, CancelIndex, IndexPaths, Stop, decode_event
+from engine.protocol import Ask, CancelIndex, IndexPaths, Search, Stop, decode_event
 from tests.tui import fakes
 from tests.tui.test_plain import CANCELLED
 from tui.plain import Conversation
@@ -295,6 +295,8 @@ class Working:
                 self.receive(event)
         elif isinstance(command, IndexPaths):
             self.receive(fakes.INDEXING)
+        elif isinstance(command, Search):
+            print("searching", file=sys.stderr, flush=True)
         elif isinstance(command, Stop) and sys.argv[1] == "ask":
             self.receive(decode_event('{"kind":"RunEnded","session":"s1","why":"stopped","turns":5,"seconds":9}'))
         elif isinstance(command, CancelIndex) and sys.argv[1] == "index":
@@ -303,11 +305,20 @@ class Working:
         pass
 
 conversation = Conversation(Working)
-sys.exit(conversation.ask(Ask("?")) if sys.argv[1] == "ask" else conversation.index(IndexPaths(("/a",))))
+try:
+    match sys.argv[1]:
+        case "ask":
+            sys.exit(conversation.ask(Ask("?")))
+        case "index":
+            sys.exit(conversation.index(IndexPaths(("/a",))))
+        case "search":
+            sys.exit(conversation.search(Search("?")))
+except KeyboardInterrupt:
+    sys.exit(130)
 """
 
 
-@pytest.mark.parametrize(("what", "last"), [("ask", "turn 6"), ("index", "embedding chunks")])
+@pytest.mark.parametrize(("what", "last"), [("ask", "turn 6"), ("index", "embedding chunks"), ("search", "searching")])
 def test_ctrl_c_stops_the_work_and_then_ends(what: str, last: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

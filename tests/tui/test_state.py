@@ -293,6 +293,18 @@ def test_continuing_drops_the_unfinished_turn_and_goes_on_in_the_same_run() -> N
     assert len(state.earlier) == 1
 
 
+def test_a_continued_run_has_the_policy_it_was_continued_with() -> None:
+    read = turn(1, seen(1)) + turn(2, seen(2))[:-1]
+    cut = run_of(*read, PolicySet(Policy(window=1)), EngineStopped("it was killed"))
+    assert [row.pending for row in cut.observations] == ["masked", "live"]
+    again = dataclasses.replace(START, resumed=True, policy=Policy(window=1))
+    run = run_of(*read, EngineStopped("it was killed"), again)
+    assert (run.policy, run.next_policy) == (Policy(window=1), Policy(window=1))
+    assert [(row.number, row.pending) for row in run.observations] == [(1, "live")], "2 went with its turn"
+    run = run_of(*read, PolicySet(Policy(window=1)), EngineStopped("it was killed"), again)
+    assert [(row.number, row.pending) for row in run.observations] == [(1, "live")]
+
+
 # ── the engine and the library ───────────────────────────────────────────────────────────────────
 
 
