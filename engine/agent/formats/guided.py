@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from engine.agent.actions import Action, Answer, Find, Malformed, Open, Reply, Search
 from engine.agent.moves import Moves
+from engine.clean import clean
 from engine.model import grammar as gbnf
 from engine.protocol import ModelInfo
 
@@ -73,7 +74,7 @@ class Guided:
             raise Malformed("the reply is not one JSON object") from None
         if not isinstance(data, dict):
             raise Malformed("the reply is not one JSON object")
-        return Reply(str(data.get("thought", "")), (_action(data),))
+        return Reply(clean(str(data.get("thought", ""))), (_action(data),))
 
     def thought(self, partial: str) -> str:
         """The thought as far as a reply that is still being written shows it."""
@@ -81,7 +82,7 @@ class Guided:
         if match is None:
             return ""
         try:
-            return str(json.loads(f'"{match[1]}"')).rstrip(_HALVES)
+            return clean(str(json.loads(f'"{match[1]}"')).rstrip(_HALVES))
         except ValueError:  # cut inside an escape: the next piece completes it
             return ""
 
@@ -113,7 +114,7 @@ def _action(data: dict[str, object]) -> Action:
         case "find":
             return Find(_text(data, "text"), _number(data, "cursor"))
         case "answer":
-            return Answer(str(data.get("text", "")))
+            return Answer(clean(str(data.get("text", ""))))
         case other:
             raise Malformed(f'"do" must be search, open, find or answer, not {json.dumps(other)[:60]}')
 
@@ -123,7 +124,7 @@ def _text(data: dict[str, object], key: str) -> str:
     value = data.get(key)
     if value is None or not str(value).strip():
         raise Malformed(f'"{key}" is missing or empty')
-    return str(value)
+    return clean(str(value))  # once more: JSON escapes can spell what was clean as written
 
 
 def _number(data: dict[str, object], key: str) -> int | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.agent.actions import Answer, Find, Malformed, Open, Search
 from engine.agent.formats.guided import Guided
 from engine.agent.moves import Moves
+from engine.clean import clean
 from engine.protocol import ModelInfo
 
 
@@ -43,12 +44,19 @@ def test_says_what_is_wrong(text: str) -> None:
     assert str(caught.value)
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60).map(clean))
 def test_the_thought_shows_as_it_is_written(thought: str) -> None:
     whole = json.dumps({"thought": thought, "do": "answer", "text": "x"})
     shown = [Guided(led=False).thought(whole[:end]) for end in range(len(whole) + 1)]
     assert shown[-1] == thought
     assert all(thought.startswith(part) for part in shown)
+
+
+def test_escapes_cannot_bring_control_characters_back() -> None:
+    read = Guided(led=False).read
+    assert read('{"do":"search","query":"\\u001b]52;c;x"}').actions == (Search("␛]52;c;x"),)
+    answer = read('{"thought":"\\u009b1m","do":"answer","text":"\\ud800 \\u202e"}')
+    assert (answer.thought, answer.actions) == ("\ufffd1m", (Answer("\ufffd \ufffd"),))
 
 
 def test_a_grammar_names_only_what_is_allowed() -> None:
