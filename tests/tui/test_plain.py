@@ -17,6 +17,8 @@ from engine.protocol import (
     CancelIndex,
     CitationChecked,
     Command,
+    Decided,
+    Decision,
     EngineReady,
     EngineStopped,
     Event,
@@ -28,9 +30,11 @@ from engine.protocol import (
     IndexPaths,
     IndexProgress,
     LibraryOpened,
+    Observed,
     RunEnded,
     Search,
     SearchResults,
+    State,
     Unknown,
     decode_event,
     encode,
@@ -126,6 +130,16 @@ def test_the_demo_shows_its_turns_where_a_person_looks() -> None:
     assert talk.conversation.ask(Ask("?"), turns=talk.conversation.out) == plain.OK
     assert talk.err == ""
     assert talk.out.index("  masked  ") < talk.out.index("its body is taken out")
+
+
+def test_masking_what_was_pinned_is_told_and_told_once() -> None:
+    stamp = {"session": fakes.SESSION, "run": 1}
+    states: tuple[State, ...] = ("pinned", "masked", "masked")
+    events = [fakes.RUN[0], Observed(fakes.OBSERVATIONS[0], turn=1, **stamp)]
+    events += [Decided((Decision(1, state, "by you"),), turn=2 + place, **stamp) for place, state in enumerate(states)]
+    _, talk = ask([*events, RunEnded("stopped", 3, 9.0, **stamp)])
+    assert talk.err.count("  masked  ") == 1
+    assert "1922 → 18 tokens, by you" in talk.err
 
 
 @pytest.mark.parametrize(("window", "said"), [(0, "off"), (1, "the last turn stays"), (4, "the last 4 turns stay")])
@@ -320,14 +334,16 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize(("what", "last"), [("ask", "turn 6"), ("index", "embedding chunks"), ("search", "searching")])
 def test_ctrl_c_stops_the_work_and_then_ends(what: str, last: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, what], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        assert any(line.startswith(last) for line in process.stderr)
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-        assert (process.wait(30), "Traceback" in rest) == (plain.INTERRUPTED, False)
+    program = [sys.executable, "-c", INTERRUPTED, what]
+    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert any(line.startswith(last) for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=30)
+        finally:
+            process.kill()
+        assert (process.returncode, "Traceback" in rest) == (plain.INTERRUPTED, False)
         assert ("ended  stopped after 5 turns" in rest) == (what == "ask")
 
 

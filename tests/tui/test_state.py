@@ -182,6 +182,7 @@ def test_the_edge_of_the_window_counts_only_turns_that_brought_something() -> No
     assert run_of(*read).window_edge == 2
     assert run_of(*read, PolicySet(Policy(window=3))).window_edge == 0
     assert run_of(*read, PolicySet(Policy(window=0))).window_edge == 0
+    assert run_of(*turn(1, seen(1, error=True)), *turn(2, seen(2)), PolicySet(Policy(window=1))).window_edge == 1
     wider = run_of(*read, PolicySet(Policy(window=1)))
     assert wider.window_edge == 4
     assert [row.pending for row in wider.observations] == ["masked", "kept", "masked", "masked", "live"]
