@@ -54,12 +54,13 @@ def passages(question: str, pool: PagePool, similarity: Similarity, *, limit: in
     found = [stems(context) & wanted for _, _, context in read]
     spread = Counter(word for words in found for word in words)
     weight = {word: math.log(1 + len(read) / (1 + spread[word])) + 0.1 for word in wanted}
-    by_words = [sum(weight[word] for word in words) / sum(weight.values()) for words in found]
+    # fsum: a set has no order, and the score must not depend on one
+    by_words = [math.fsum(weight[word] for word in words) / math.fsum(weight.values()) for words in found]
     nearest = sorted(range(len(read)), key=lambda place: -by_words[place])[:_COMPARED]
     near = similarity(question, [read[place][2] for place in nearest])
     scores = {place: by_words[place] for place in nearest}
     for place, cosine in zip(nearest, near, strict=False):
-        scores[place] = (by_words[place] + 2 * max(0.0, cosine)) / 3
+        scores[place] = min(1.0, (by_words[place] + 2 * max(0.0, cosine)) / 3)  # a cosine may be a hair above 1
     return tuple(
         Passage(page.cursor, page.uri, page.title, page.path, block.first, block.last, block.text, scores[place])
         for place in sorted(scores, key=lambda place: -scores[place])[:limit]

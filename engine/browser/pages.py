@@ -98,7 +98,7 @@ class PagePool:
         if observation.error or observation.cursor < 0:
             return
         kind = _kind(observation)
-        path, text = observation.title, observation.body
+        path, text = observation.path, observation.body
         if kind == "document":
             try:
                 document = source.open(observation.uri)
@@ -110,7 +110,7 @@ class PagePool:
             self._pages[observation.cursor] = page
             if kind == "document" and observation.first:
                 self._seen.append(Seen(observation.cursor, observation.first, observation.last))
-            if observation.tool == "find":
+            if observation.links and observation.tool == "find":  # only a document's matches are links
                 on = [
                     page.cursor
                     for page in self._pages.values()

@@ -62,11 +62,11 @@ class Browser:
         page = self.pool.latest(links=True)
         if page is None:
             return ()
-        shown = [(self.pool.get(seen.cursor).uri, seen) for seen in self.pool.seen() if seen.opened]
+        shown = [(self.pool.get(seen.cursor), seen) for seen in self.pool.seen() if seen.opened]
         return tuple(
             (page.cursor, link)
             for link in page.links
-            if not any(uri == link.uri and seen.first <= max(1, link.first) <= seen.last for uri, seen in shown)
+            if not any(read.uri == link.uri and seen.first <= _target(read, link) <= seen.last for read, seen in shown)
         )
 
     # ── what the calls do ────────────────────────────────────────────────────────────────────────
@@ -95,7 +95,7 @@ class Browser:
             page = Page("document", document.title, document.uri, document.path, document.text)
             start = line if line is not None else self._landing(page, link)
         if not 1 <= start <= len(page.lines):
-            raise NotFound(f"there is no line {start}; {page.path} has lines 1-{len(page.lines)}")
+            raise NotFound(f"there is no line {start}; {clean_line(page.path, 160)} has lines 1-{len(page.lines)}")
         view = render.viewport(page.lines, start, self._tokens, self._count)
         page = self.pool.add(page)
         self.pool.show(Seen(page.cursor, view.first, view.last))
@@ -169,7 +169,7 @@ class Browser:
 
     def _landing(self, page: Page, link: Link) -> int:
         """The line to show first: a little above the link's, as far as its own first line still comes into view."""
-        target = min(max(1, link.first), len(page.lines))
+        target = _target(page, link)
         starts = range(max(1, target - _ABOVE), target)
         reaching = (
             start for start in starts if render.viewport(page.lines, start, self._tokens, self._count).last >= target
@@ -216,6 +216,11 @@ class Browser:
 
     def _count_body(self, body: str) -> int:
         return self._count(body + "\n") if body else 0
+
+
+def _target(page: Page, link: Link) -> int:
+    """The line that a link leads to; the last one where the document has become shorter since."""
+    return min(max(1, link.first), len(page.lines))
 
 
 def _merged(hits: tuple[Hit, ...]) -> list[Hit]:

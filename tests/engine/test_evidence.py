@@ -71,3 +71,50 @@ def test_evidence_is_lines_that_were_shown_as_they_stand(lines: list[str], data:
         assert 0 < passage.score <= 1
     assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
     assert len({(p.first, p.last) for p in found}) == len(found)
+
+
+@given(st.lists(st.floats(-1.01, 1.01) | st.just(float("nan")), max_size=12), st.text("lamp kers", max_size=30))
+def test_a_score_is_from_0_to_1_whatever_a_similarity_gives(numbers: list[float], question: str) -> None:
+    text = "\n\n".join(f"lamp keeper {n} storm" for n in range(8))
+    found = evidence.passages(question + " lamp", pool(text, (1, 15)), lambda query, texts: numbers, limit=50)
+    assert all(0 < passage.score <= 1 for passage in found)
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
+
+
+def test_a_similarity_is_asked_about_passages_with_their_title_and_heading() -> None:
+    asked: list[str] = []
+
+    def near(query: str, texts: Sequence[str]) -> list[float]:
+        asked.extend([query, *texts])
+        return [0.5] * len(texts)
+
+    (found,) = evidence.passages("the storm", pool("# Oil\n\nwhale\n", (1, 3)), near)
+    assert asked == ["the storm", "Lamp\nOil\nwhale"]
+    assert (found.text, found.first, found.last) == ("whale", 3, 3), "the heading is no part of it"
+
+
+def test_a_heading_counts_for_what_stands_below_it() -> None:
+    text = "# Storms\n\nRing the bell.\n\n# Calm\n\nRing nothing.\n"
+    (found,) = evidence.passages("storms", pool(text, (1, 7)), none)
+    assert found.text == "Ring the bell."
+
+
+def test_a_passage_that_could_not_be_nearer_scores_one() -> None:
+    (found,) = evidence.passages("the keeper and the storm", pool("keeper storm", (1, 1)), lambda q, texts: [1.0000002])
+    assert found.score == 1
+
+
+def test_no_more_than_the_limit_and_the_best_of_all() -> None:
+    text = "\n\n".join(["lamp"] * 60 + ["lamp storm"] + ["lamp"] * 60)
+    found = evidence.passages("lamp storm", pool(text, (1, 241)), none, limit=3)
+    assert len(found) == 3 and found[0].text == "lamp storm"
+
+
+@given(st.lists(st.lists(st.sampled_from("lamp oil bell fog dusk storm tower keeper".split())), max_size=6))
+def test_a_passage_with_every_word_asked_for_scores_one_without_meaning(others: list[list[str]]) -> None:
+    wanted = "lamp oil bell fog dusk storm tower keeper"
+    text = "\n\n".join([wanted, *(" ".join(words) for words in others)])
+    made = PagePool()
+    page = made.add(Page("document", "", "u", "p", text))
+    made.show(Seen(page.cursor, 1, len(page.lines)))
+    assert evidence.passages(wanted, made, none)[0].score == 1

@@ -289,6 +289,17 @@ async def test_a_long_answer_is_followed_until_the_user_scrolls_up(tmp_path: Pat
         assert scroll.scroll_y == top
 
 
+async def test_more_is_said_of_an_answer_as_long_as_there_is_more(tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY, fakes.RUN)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await fakes.settled(pilot, app, fakes.RUN)
+        for height, more in ((17, True), (50, False), (17, True)):
+            await pilot.resize_terminal(120, height)
+            await fakes.still(pilot, app)
+            scroll = app.screen.query_one("#answer-scroll")
+            assert ("↓ more" in drawn(app.screen)) is (scroll.max_scroll_y > 0) is more
+
+
 async def test_an_answer_that_the_documents_do_not_give(tmp_path: Path) -> None:
     def untold() -> list[Event]:
         return [

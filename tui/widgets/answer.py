@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Markdown
 from textual.widgets.markdown import MarkdownStream
 
@@ -27,6 +29,12 @@ class AnswerScroll(VerticalScroll, can_focus=True):
     """Where the answer is read."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.SCROLLS)
+
+    class Resized(Message):
+        """It shows more lines, or fewer."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.post_message(self.Resized())
 
 
 class Answer(Vertical):
@@ -96,6 +104,9 @@ class Answer(Vertical):
             scroll.scroll_end(animate=False)
         else:
             self._scrolled()
+
+    def on_answer_scroll_resized(self) -> None:
+        self._grown()
 
     def _scrolled(self) -> None:
         scroll = self.query_one(AnswerScroll)

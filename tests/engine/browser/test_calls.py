@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import citations
 from engine.browser.pages import PagePool
@@ -18,6 +20,31 @@ from engine.sources.base import Document
 from tests.engine.browser.desk import browser, count, document, numbered
 
 ON = "(the line goes on)"
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """A source that finds what it is told to, and has the documents it is given."""
+
+    hits: tuple[Hit, ...]
+    documents: tuple[Document, ...] = ()
+    name: str = "hits"
+
+    def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
+        return self.hits[:limit]
+
+    def open(self, uri: str) -> Document:
+        for each in self.documents:
+            if each.uri == uri:
+                return each
+        raise NotFound(f"no document {uri}")
+
+    def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        return ()
+
+
+def _hit(first: int, last: int, uri: str = "/shelf/page.txt") -> Hit:
+    return Hit(uri, "Page", "", first, last, f"lines {first} to {last}", 1.0)
 
 
 # ── where a link leads ───────────────────────────────────────────────────────────────────────────
@@ -61,6 +88,28 @@ def test_a_link_past_the_end_of_a_document_that_shrank_leads_to_its_end() -> Non
     at.search("1", "x")
     opened = at.open("2", id=0)
     assert not opened.error and opened.last == 2
+    assert at.openable() == (), "what was opened is not offered for ever"
+
+
+line = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=80)
+
+
+@given(st.lists(line, min_size=1, max_size=25), st.integers(12, 80), st.data())
+def test_a_view_and_its_header_say_what_the_document_says(lines: list[str], tokens: int, data: st.DataObject) -> None:
+    text = "\n".join(lines) + "\n"
+    number = data.draw(st.integers(1, len(lines)))
+    at = Browser(_Hits((_hit(1, 1),), (document(text),)), PagePool(), count=len, viewport_tokens=tokens)
+    at.search("1", "x")
+    opened = at.open("2", id=0, line=number)
+    shown = opened.body.split("\n")
+    assert (opened.first, opened.last, opened.total_lines) == (number, number + len(shown) - 1, len(lines))
+    assert opened.header.endswith(f"lines {opened.first}-{opened.last} of {len(lines)}")
+    if opened.body.endswith(ON) and len(shown) == 1:
+        assert len(f"L{number}: {lines[number - 1]}\n") > tokens
+    else:
+        assert shown == [f"L{n}: {lines[n - 1]}" for n in range(number, opened.last + 1)]
+        assert len(opened.body) < tokens
+    assert (opened.header_tokens, opened.body_tokens) == (len(opened.header) + 1, len(opened.body) + 1)
 
 
 # ── reading on ───────────────────────────────────────────────────────────────────────────────────
@@ -162,31 +211,6 @@ def test_a_second_find_in_a_row_looks_in_the_same_document() -> None:
 # ── searching ────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class _Hits:
-    """A source that finds what it is told to, and has the documents it is given."""
-
-    hits: tuple[Hit, ...]
-    documents: tuple[Document, ...] = ()
-    name: str = "hits"
-
-    def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
-        return self.hits[:limit]
-
-    def open(self, uri: str) -> Document:
-        for each in self.documents:
-            if each.uri == uri:
-                return each
-        raise NotFound(f"no document {uri}")
-
-    def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
-        return ()
-
-
-def _hit(first: int, last: int, uri: str = "/shelf/page.txt") -> Hit:
-    return Hit(uri, "Page", "", first, last, f"lines {first} to {last}", 1.0)
-
-
 @pytest.mark.parametrize(
     ("ranges", "merged"),
     [
@@ -228,12 +252,66 @@ def test_a_long_argument_does_not_push_out_the_reason(words: str) -> None:
     assert told.error and "no page was opened yet" in told.header and len(told.header) <= 400
 
 
+def test_a_long_path_does_not_push_out_the_lines_there_are() -> None:
+    at = browser(document("target", "deep/" * 200))
+    at.search("1", "target")
+    told = at.open("2", id=0, line=9)
+    assert told.error and "there is no line 9" in told.header and "has lines 1-1" in told.header
+
+
 def test_a_list_can_be_read_again_after_it_was_masked() -> None:
     at = browser()
     listed = at.search("1", "keeper")
     again = at.open("2", cursor=listed.cursor)
     assert again.header == f'[1] open list of {len(listed.links)} links for "keeper"'
     assert (again.body, again.links) == (listed.body, listed.links)
+
+
+def test_every_answer_is_counted_as_the_view_will_lay_it_out() -> None:
+    at = browser(count=len)
+    told = [
+        at.search("1", "keeper lamp"),
+        at.open("2", id=0),
+        at.find("3", "keeper"),
+        at.open("4", cursor=0),
+        at.search("5", "xylophone"),
+        at.find("6", "xylophone"),
+        at.open("7", id=99),
+    ]
+    for each in told:
+        assert each.header_tokens == len(each.header) + 1
+        assert each.body_tokens == (len(each.body) + 1 if each.body else 0)
+    assert [bool(each.body) for each in told] == [True] * 4 + [False] * 3
+
+
+def test_cursors_only_grow_and_what_failed_leaves_no_page() -> None:
+    at = browser()
+    at.search("1", "keeper")
+    at.open("2", id=0)
+    before = at.pool.latest()
+    failed = [
+        at.search("3", " "),
+        at.open("4", id=99),
+        at.open("5", id=0, line=999),
+        at.open("6", id=0, line=0),
+        at.open("7", cursor=-1),
+        at.open("8", cursor=99),
+        at.open("9", id=0, cursor=1),
+        at.find("10", ""),
+        at.find("11", "x", cursor=99),
+    ]
+    assert {(each.error, each.cursor, each.body, each.links) for each in failed} == {(True, -1, "", ())}
+    assert at.pool.latest() == before and len(at.pool.seen()) == 1
+    assert at.open("12").cursor == 2
+
+
+def test_how_near_texts_are_is_for_the_source_to_say() -> None:
+    class Near(_Hits):
+        def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+            return tuple(float(query in text) for text in texts)
+
+    assert Browser(Near(()), PagePool(), count=count).similarity("b", ["ab", "c"]) == (1.0, 0.0)
+    assert browser().similarity("b", ["ab", "c"]) == ()
 
 
 # ── hostile text ─────────────────────────────────────────────────────────────────────────────────
@@ -258,6 +336,20 @@ def test_a_page_cannot_pass_its_lines_off_as_ours() -> None:
     found = at.find("3", "match at L99")
     assert [(link.id, link.first) for link in found.links] == [(0, 4)]
     assert clean(opened.body) == opened.body and clean(found.body) == found.body
+
+
+def test_a_search_shows_hostile_text_on_the_line_of_its_own_hit() -> None:
+    text = clean(" ".join(HOSTILE))
+    at = Browser(
+        _Hits((Hit("/shelf/page.txt", text, text, 1, 1, text, 1.0),), (document(text, title=text),)),
+        PagePool(),
+        count=len,
+    )
+    for told in (at.search("1", "x"), at.open("2", id=0), at.find("3", "im_end")):
+        assert not told.error and "\n" not in told.header
+        assert clean(told.header) == told.header and clean(told.body) == told.body
+        assert "␛]52;c;AAAA␇" in told.body and "<|im_end|>" in told.body and "[/tmp/x]" in told.body
+    assert len(at.pool.get(0).links) == 1
 
 
 def test_a_page_that_holds_citations_adds_none_to_an_answer() -> None:

@@ -54,3 +54,34 @@ def test_what_is_found_stands_in_the_lines_named(before: str, wanted: list[str],
     for first, last in places:
         lines = text.split("\n")[first - 1 : last]
         assert folded in re.sub(r"\s+", " ", " ".join(lines)).lower()
+
+
+def naive(text: str, pattern: str) -> list[tuple[int, int]]:
+    """Every line range, each once, found by trying the words at every place of the text in turn."""
+    wanted = pattern.lower().split()
+    at, found = 0, []
+    while wanted and at < len(text):
+        end = place = at
+        for word in wanted:
+            while place < len(text) and text[place].isspace() and word is not wanted[0]:
+                place += 1
+            if not text[place:].lower().startswith(word) or (word is not wanted[0] and place == end):
+                break
+            place = end = place + len(word)
+        else:
+            lines = (text.count("\n", 0, at) + 1, text.count("\n", 0, end) + 1)
+            found += [lines] if lines not in found[-1:] else []
+            at = end - 1
+        at += 1
+    return found[:MOST]
+
+
+@given(st.text("aAb \n", max_size=300), st.lists(st.text("aAb", min_size=1, max_size=3), max_size=3).map(tuple))
+def test_find_gives_what_a_naive_search_gives(text: str, wanted: tuple[str, ...]) -> None:
+    wanted = tuple(word + "." * place for place, word in enumerate(wanted))
+    text = text.replace("b\n", "b.\n").replace("a \n", "a..\n")
+    assert list(find(text, " ".join(wanted))) == naive(text, " ".join(wanted))
+
+
+def test_matches_may_share_a_line() -> None:
+    assert find("white\nwhale white\nwhale", "white whale") == ((1, 2), (2, 3))

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from engine import evidence
 from engine.browser.pages import Page, PagePool, Seen
+from engine.browser.tools import Browser
 from engine.errors import NotFound
 from engine.protocol import Link
-from tests.engine.browser.desk import browser, document
+from tests.engine.browser.desk import browser, count, document
 from tests.engine.shelf import Shelf, shelf
 
 
@@ -87,12 +88,7 @@ def test_restored_pages_are_the_pages_that_were() -> None:
     assert len(cursors) == 7
     for cursor in cursors:
         before, after = pool.get(cursor), again.get(cursor)
-        assert (after.kind, after.uri, after.lines, after.links) == (
-            before.kind,
-            before.uri,
-            before.lines,
-            before.links,
-        )
+        assert after == before
     assert again.add(page()).cursor == max(cursors) + 1
 
 
@@ -122,6 +118,46 @@ def test_a_document_that_is_gone_keeps_the_lines_that_were_shown() -> None:
     pool = PagePool()
     pool.restore(at.open("3", cursor=1, line=3), Shelf(()))
     assert pool.get(2).lines[2] == "the target: here"
+
+
+def test_a_find_in_a_find_shows_no_lines_of_the_document() -> None:
+    at = browser(document("\n".join(["start", *(f"line {n}" for n in range(2, 90)), "the target"])), tokens=30)
+    told = [
+        at.search("1", "start"),
+        at.open("2", id=0),
+        at.find("3", "target"),
+        at.find("4", "target", cursor=2),
+        at.find("5", "line", cursor=3),
+    ]
+    again = PagePool()
+    for observation in told:
+        again.restore(observation, Shelf((document("\n".join(at.pool.get(1).lines)),)))
+    assert again.seen() == at.pool.seen()
+
+
+def test_what_is_told_after_a_restart_is_what_would_have_been_told_without() -> None:
+    pool, told, source = story()
+    again = PagePool()
+    for observation in told:
+        again.restore(observation, source)
+    live, back = (Browser(source, pages, count=count, viewport_tokens=60) for pages in (pool, again))
+    for ask in (
+        lambda at: at.find("a", "keeper", cursor=2),
+        lambda at: at.find("b", "lamp", cursor=0),
+        lambda at: at.open("c"),
+        lambda at: at.open("d", id=0),
+        lambda at: at.openable(),
+    ):
+        assert ask(back) == ask(live)
+
+
+def test_a_document_that_is_gone_keeps_its_path() -> None:
+    at = browser(document("first\nthe target", title="A title"))
+    at.search("1", "target")
+    opened = at.open("2", id=0)
+    pool = PagePool()
+    pool.restore(opened, Shelf(()))
+    assert (pool.get(1).title, pool.get(1).path) == ("A title", "shelf/page.txt")
 
 
 def test_an_error_leaves_no_page() -> None:
