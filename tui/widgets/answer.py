@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -33,7 +32,7 @@ class AnswerScroll(VerticalScroll, can_focus=True):
     class Resized(Message):
         """It shows more lines, or fewer."""
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         self.post_message(self.Resized())
 
 
