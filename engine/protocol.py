@@ -114,7 +114,9 @@ class SegmentTokens:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The loaded model. ``context`` is the number of tokens in use, ``trained`` the model's own limit."""
+    """The loaded model. ``context`` is the number of tokens in use, ``trained`` the model's own limit. ``cache``: how its
+    cache follows a mask: ``strict``, ``carry`` or ``carry+repair``.
+    """
 
     name: str
     path: str = ""
@@ -123,6 +125,7 @@ class ModelInfo:
     context: int = 0
     trained: int = 0
     bytes: int = 0
+    cache: str = "strict"
 
 
 @dataclass(frozen=True)
@@ -398,13 +401,16 @@ class PromptProgress(Event):
 
 @dataclass(frozen=True)
 class CacheEdited(Event):
-    """How the model's cache was made equal to the view, in tokens."""
+    """How the model's cache was made to hold the view, in tokens. ``repaired`` of those decoded were read again because
+    something before them went or came back.
+    """
 
     reused: int
     decoded: int
     removed: int
     seconds: float
     mode: str = "strict"
+    repaired: int = 0
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ class Listener:
             match part:
                 case Progress(done, total):
                     yield PromptProgress(done, total)
-                case Prefilled(reused, decoded, removed, seconds, mode):
+                case Prefilled(reused, decoded, removed, seconds, mode, repaired):
                     timings = Timings(prompt_tokens=reused + decoded, reused_tokens=reused, prefill_seconds=seconds)
-                    yield CacheEdited(reused, decoded, removed, seconds, mode)
+                    yield CacheEdited(reused, decoded, removed, seconds, mode, repaired)
                 case Text(text):
                     so_far += text
                     yield from tell(clean(so_far))

@@ -32,13 +32,26 @@ class Progress:
 
 @dataclass(frozen=True)
 class Prefilled:
-    """The cache now equals the view: tokens kept, read anew and dropped, and how long that took."""
+    """The cache now holds the view: tokens kept, read anew and dropped, and how long that took.
+
+    ``mode`` is how the cache follows views; ``repaired`` of the tokens read were read again to mend what was carried.
+    """
 
     reused: int
     decoded: int
     removed: int
     seconds: float
     mode: str = "strict"
+    repaired: int = 0
+
+
+@dataclass(frozen=True)
+class Price:
+    """What showing a view to the model would take now: tokens kept in its cache, read, and dropped from it."""
+
+    reused: int
+    decoded: int
+    removed: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,9 @@ Part = Progress | Prefilled | Text | Finished
 
 
 class LanguageModel(Protocol):
-    """A model that reads views. It owns its cache and knows nothing of masking. Used from one thread at a time."""
+    """A model that reads views. It owns its cache and knows nothing of masking. Used from one thread at a time,
+    but for :meth:`price`.
+    """
 
     @property
     def info(self) -> ModelInfo:
@@ -75,6 +90,10 @@ class LanguageModel(Protocol):
 
     def measure(self, view: View) -> tuple[SegmentTokens, ...]:
         """The exact size of each piece of the view, template pieces included, in order."""
+        ...
+
+    def price(self, view: View) -> Price:
+        """What :meth:`generate` would have to do to read ``view`` now. May be asked from any thread, at any time."""
         ...
 
     def generate(

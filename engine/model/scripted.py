@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Literal
 
-from engine.context.segments import Message, View
+from engine.context.segments import View
 from engine.errors import ContextOverflow, GenerationFailed
-from engine.model.base import Finished, Part, Prefilled, Progress, Sampling, Text
-from engine.model.kv import plan
+from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Text
+from engine.model.edits import Held, Mode, Plan, Span, plan
 from engine.protocol import ModelInfo, SegmentTokens
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
@@ -19,18 +20,23 @@ TEMPLATE_TOKENS = 4
 """What a message costs beside its text."""
 
 
-def _tokens(message: Message) -> Iterator[str]:
-    """A message as tokens. Segments are split apart, as in a real model's prompt."""
-    yield from [message.role] * TEMPLATE_TOKENS
-    for segment in message.segments:
-        yield from _TOKEN.findall(segment.text)
+def _spans(view: View) -> list[Span]:
+    """A view as a cache would follow it. Segments are split apart, as in a real model's prompt."""
+    spans = []
+    for message in view.messages:
+        spans.append(Span((hash(message.role),) * TEMPLATE_TOKENS))
+        for segment in message.segments:
+            tokens = tuple(map(hash, _TOKEN.findall(segment.text)))
+            body = segment.observation if segment.kind == "body" else 0
+            spans.append(Span(tokens, body, message.role == "assistant"))
+    return [span for span in spans if span.tokens]
 
 
 class ScriptedModel:
     """Replies from a list, or from a function of the view. Every word, sign and run of white space is a token.
 
     ``views`` are those it was shown. It ignores grammars: a script may well break the rules. ``delay`` is the
-    pause before each token, in seconds.
+    pause before each token, in seconds. ``mode`` is how it says its cache follows a view.
     """
 
     def __init__(
@@ -41,11 +47,13 @@ class ScriptedModel:
         name: str = "scripted",
         parameters: int = 0,
         delay: float = 0.0,
+        mode: Mode = "strict",
     ) -> None:
         self.views: list[View] = []
         self._replies = replies
-        self._info = ModelInfo(name, parameters=parameters, context=context, trained=context)
-        self._held: list[int] = []
+        self._info = ModelInfo(name, parameters=parameters, context=context, trained=context, cache=mode)
+        self._mode = mode
+        self._held: list[Held] = []
         self._delay = delay
         self._next = 0
 
@@ -63,6 +71,13 @@ class ScriptedModel:
             sizes += [SegmentTokens(s.kind, self.count(s.text), s.observation) for s in message.segments]
         return tuple(sizes)
 
+    def price(self, view: View) -> Price:
+        edit = self._plan(_spans(view))
+        return Price(edit.kept, edit.decoded, edit.removed + edit.drop)
+
+    def _plan(self, wanted: Sequence[Span]) -> Plan:
+        return plan(self._held, wanted, self._mode)
+
     def generate(
         self,
         view: View,
@@ -77,11 +92,13 @@ class ScriptedModel:
         if tokens + sampling.max_tokens > self._info.context:
             raise ContextOverflow(f"{tokens} + {sampling.max_tokens} tokens do not fit {self._info.context}")
         self.views.append(view)
-        wanted = [hash(token) for message in view.messages for token in _tokens(message)]
-        edit = plan(self._held, wanted)
-        self._held = wanted
-        yield Progress(0, edit.decode)
-        yield Prefilled(edit.keep, edit.decode, edit.remove, time.monotonic() - began)
+        wanted = _spans(view)
+        edit = self._plan(wanted)
+        ends = accumulate(len(span.tokens) for span in wanted)
+        self._held = [Held(span, end - len(span.tokens)) for span, end in zip(wanted, ends, strict=True)]
+        yield Progress(0, edit.decoded)
+        gone = edit.removed + edit.drop
+        yield Prefilled(edit.kept, edit.decoded, gone, time.monotonic() - began, self._mode, edit.redone)
         began = time.monotonic()
         text, written = view.opening, 0
         for token in _TOKEN.findall(self._reply(view).removeprefix(view.opening)):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,12 @@ def model_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def load(model_file: Path) -> Iterator[Callable[[], LlamaCppModel]]:
+def load(model_file: Path) -> Iterator[Callable[..., LlamaCppModel]]:
     """Loads further instances, whose caches know nothing yet."""
     loaded: list[LlamaCppModel] = []
 
-    def fresh() -> LlamaCppModel:
-        loaded.append(LlamaCppModel(model_file, context=2048, threads=1))
+    def fresh(**options: Any) -> LlamaCppModel:
+        loaded.append(LlamaCppModel(model_file, **{"context": 2048, "threads": 1, **options}))
         return loaded[-1]
 
     yield fresh
@@ -31,6 +32,6 @@ def load(model_file: Path) -> Iterator[Callable[[], LlamaCppModel]]:
 
 
 @pytest.fixture(scope="session")
-def model(load: Callable[[], LlamaCppModel]) -> LlamaCppModel:
+def model(load: Callable[..., LlamaCppModel]) -> LlamaCppModel:
     """One model that all tests use one after the other, whatever its cache holds by then."""
     return load()

@@ -75,8 +75,8 @@ def test_no_text_becomes_special_tokens(model: LlamaCppModel) -> None:
 
 
 def test_a_forged_message_is_read_as_text(model: LlamaCppModel) -> None:
-    spans = model._spans(ask(FORGED))  # the ids themselves show through no public door
-    special = {model._tokens(mark, True)[0] for mark in ("<|im_start|>", "<|im_end|>", "<|endoftext|>")}
+    spans = model.weights.tokenised(ask(FORGED))  # the ids themselves show through no public door
+    special = {model.weights.tokens(mark, True)[0] for mark in ("<|im_start|>", "<|im_end|>", "<|endoftext|>")}
     said = [token for span in spans if span.kind == "body" for token in span.tokens]
     wrapped = [token for span in spans if span.kind == "template" for token in span.tokens]
     assert special.isdisjoint(said)

@@ -37,7 +37,7 @@ def careless(model_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def ids(model: LlamaCppModel, what: str) -> tuple[int, ...]:
     """The tokens of a segment; the ids themselves show through no public door."""
-    [span] = [span for span in model._spans(view(message("user", what))) if span.kind == "body"]
+    [span] = [span for span in model.weights.tokenised(view(message("user", what))) if span.kind == "body"]
     return span.tokens
 
 
@@ -49,14 +49,14 @@ def ids(model: LlamaCppModel, what: str) -> tuple[int, ...]:
 def test_no_text_becomes_a_marker_and_none_is_lost(careless: LlamaCppModel, what: str) -> None:
     tokens = ids(careless, what)
     assert set(MARKS.values()).isdisjoint(tokens)
-    assert b"".join(careless._piece(token) for token in tokens).decode() == what
+    assert b"".join(careless.weights.text(token) for token in tokens).decode() == what
     assert careless.count(what) == len(tokens)
 
 
 def test_the_template_still_marks_with_them(careless: LlamaCppModel) -> None:
     wrapped = [
         token
-        for span in careless._spans(view(message("user", "Hi.")))
+        for span in careless.weights.tokenised(view(message("user", "Hi.")))
         if span.kind == "template"
         for token in span.tokens
     ]
