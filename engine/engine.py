@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from engine import replay
@@ -13,6 +15,7 @@ from engine.agent.formats.guided import Guided
 from engine.agent.loop import Controls, Run
 from engine.browser.pages import PagePool
 from engine.browser.tools import Browser
+from engine.caches import Caches
 from engine.clean import clean_line
 from engine.errors import DeepSearchError, LibraryError, SessionError
 from engine.model.base import LanguageModel, Sampling
@@ -25,6 +28,7 @@ from engine.protocol import (
     Event,
     Failed,
     IndexPaths,
+    Mark,
     Marked,
     ModelLoaded,
     ModelLoading,
@@ -50,6 +54,9 @@ from engine.sources.library import Library
 from engine.sources.library.embed import Embedder, MiniLM
 
 Emit = Callable[[Event], None]
+
+_BATCH = 4
+"""Turns whose observations are masked together where a mask means reading the rest again (measured: half the time)."""
 
 _REPLY_TOKENS = 320
 """Room kept free for each reply. Long enough for any action and a paragraph of answer."""
@@ -81,9 +88,11 @@ class Engine:
         self._pages: dict[str, PagePool] = {}
         self._jobs: set[threading.Thread] = set()
         self._controls: Controls | None = None
+        self._run: Run | None = None  # the one under way, once it is prepared
         self._recorder: Recorder | None = None  # of the session at hand
         self._said: list[Event] = []  # marks and policies set before there was one
-        self._policy = Policy(window=settings.window)
+        self._policy = Policy(settings.window, batch_turns=settings.batch_turns, batch_tokens=settings.batch_tokens)
+        self._caches = Caches(settings)
         self._cancel_index: threading.Event | None = None
 
     # ── the door ─────────────────────────────────────────────────────────────────────────────────
@@ -110,13 +119,15 @@ class Engine:
                     self._controls.answer_now.set()
             case SetMasking(policy):
                 self._policy = policy
-                if self._controls is not None:
-                    self._controls.policy = policy
-                self._tell(PolicySet(policy))
+                with self._priced():
+                    if self._controls is not None:
+                        self._controls.policy = self._batched(policy, self._model)
+                    self._tell(PolicySet(policy))
             case SetMark(observation, mark):
-                if self._controls is not None:
-                    self._controls.marks[observation] = mark
-                self._tell(Marked(observation, mark))
+                with self._priced(observation, mark):
+                    if self._controls is not None:
+                        self._controls.marks[observation] = mark
+                    self._tell(Marked(observation, mark))
             case OpenSession(session):
                 if self._controls is not None:
                     self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
@@ -138,6 +149,15 @@ class Engine:
                 self._start(self._open_page, uri, library)
             case Shutdown():
                 self.close()
+
+    @contextmanager
+    def _priced(self, observation: int = 0, mark: Mark = "none") -> Iterator[None]:
+        """Tell what a change to the masking will cost, if a run is there to pay for it."""
+        run, controls = self._run, self._controls
+        before = Controls(controls.policy, dict(controls.marks)) if controls is not None else None
+        yield
+        if run is not None and before is not None and run.controls is controls:
+            self._tell(run.price(before, observation, mark))
 
     def close(self) -> None:
         """Stop what runs, finish writing, free everything."""
@@ -183,10 +203,16 @@ class Engine:
         try:
             run, recorder, started = self._prepare(command, controls)
             self._at_hand(recorder)
+            self._run = run
             began = time.monotonic()
             try:
                 recorder.record(started)
+                for brought in self._caches.bring(run.model, recorder.session, resumed=started.resumed):
+                    recorder.record(brought)
                 for event in run.events():
+                    if isinstance(event, RunEnded) and event.why == "stopped":
+                        for kept in self._caches.keep(run.model, recorder.session):
+                            recorder.record(kept)
                     recorder.record(event)
             except Exception as error:  # noqa: BLE001 - whatever it was: who was told of a run is told of its end
                 recorder.record(_failed(error), anyway=True)
@@ -198,7 +224,7 @@ class Engine:
     def _free(self, controls: Controls) -> None:
         with self._lock:
             if self._controls is controls:
-                self._controls = None
+                self._controls = self._run = None
 
     def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
         """Everything a run needs, from the session's journal and the settings."""
@@ -217,7 +243,7 @@ class Engine:
             past = replay.past_of(journal.events(session))
             transcript, run_number = past.follow_up(clean_line(command.question, 4000)), past.run + 1
             max_turns = command.max_turns or settings.max_turns
-            controls.policy = command.policy or self._policy
+            controls.policy = self._batched(command.policy or self._policy, model)
         controls.marks.update(past.marks)
         format = Guided.for_model(model.info)
         max_turns = max_turns or format.turns
@@ -252,6 +278,12 @@ class Engine:
             self._emit(event)
 
         return run, Recorder(journal, session, run_number, tell), started
+
+    def _batched(self, policy: Policy, model: LanguageModel | None) -> Policy:
+        """The policy with batches where each edit of the cache is dear, unless the user chose otherwise."""
+        if self._settings.cache != "auto" or policy.batch_turns or model is None or model.info.cache != "strict":
+            return policy
+        return replace(policy, batch_turns=_BATCH)
 
     def _pool(self, session: str, past: replay.Past, library: Library) -> PagePool:
         """The pages of a session, put back from its journal if this engine has not got them."""
@@ -333,7 +365,13 @@ class Engine:
                 began = time.monotonic()
                 self._emit(ModelLoading(Path(self._settings.model).name or "starter model"))
                 self._model = self._load_model(self._settings)
-                self._emit(ModelLoaded(self._model.info, time.monotonic() - began))
+                info = self._model.info
+                note = (
+                    f"{info.context:,} tokens of context, all it was trained for; {self._settings.context:,} were asked for"
+                    if info.context < self._settings.context
+                    else ""
+                )
+                self._emit(ModelLoaded(info, time.monotonic() - began, note))
             return self._model
 
     # ── the session at hand ──────────────────────────────────────────────────────────────────────
@@ -359,11 +397,9 @@ class Engine:
 
 
 def _llama(settings: Settings) -> LanguageModel:
-    from engine.model.catalogue import resolve_model
-    from engine.model.llamacpp import LlamaCppModel
+    from engine.model.loading import load
 
-    path = resolve_model(settings.model, settings.models_dir)
-    return LlamaCppModel(path, context=settings.context, threads=settings.threads)
+    return load(settings)
 
 
 def _failed(error: Exception) -> Failed:

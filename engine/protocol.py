@@ -47,10 +47,14 @@ class Policy:
 
     ``window``: observations of the last ``window`` effective turns stay; 0 masks nothing.
     ``stub``: what stays of a masked one: its own ``header`` line, or the ``paper``'s placeholder.
+    Stale observations are masked once those of ``batch_turns`` turns, or ``batch_tokens`` tokens of them, can go
+    together: one edit of the model's cache instead of many. 0 is no such limit, and 0 for both is at once.
     """
 
     window: int = 4
     stub: Literal["header", "paper"] = "header"
+    batch_turns: int = 0
+    batch_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class SegmentTokens:
 @dataclass(frozen=True)
 class ModelInfo:
     """The loaded model. ``context`` is the number of tokens in use, ``trained`` the model's own limit. ``cache``: how its
-    cache follows a mask: ``strict``, ``carry`` or ``carry+repair``.
+    cache follows a mask: ``strict``, ``carry`` or ``carry+repair``; ``cache_note`` says in words what that was found to mean.
     """
 
     name: str
@@ -126,6 +130,7 @@ class ModelInfo:
     trained: int = 0
     bytes: int = 0
     cache: str = "strict"
+    cache_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -340,8 +345,11 @@ class ModelLoading(Event):
 
 @dataclass(frozen=True)
 class ModelLoaded(Event):
+    """``note``: what a user should know about it, if anything: a smaller context than was asked for, say."""
+
     model: ModelInfo
     seconds: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -411,6 +419,29 @@ class CacheEdited(Event):
     seconds: float
     mode: str = "strict"
     repaired: int = 0
+
+
+@dataclass(frozen=True)
+class Priced(Event):
+    """What a mark on an observation will cost at the next turn: ``frees`` tokens of the view (negative: it takes
+    them), ``reads`` tokens more than without it, in about ``seconds`` at this run's speed (0: not measured yet).
+    """
+
+    observation: int
+    mark: Mark
+    frees: int
+    reads: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CacheKept(Event):
+    """The model's cache of a session was ``saved`` to disk, or ``restored`` from it, so that nothing is read again."""
+
+    action: Literal["saved", "restored"]
+    tokens: int
+    bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ APP = "deepsearch-tui"
 ENV_PREFIX = "DEEPSEARCH_"
 
 
+CACHES = ("auto", "strict", "carry", "carry+repair")
+
+
 def _help(text: str) -> dict[str, str]:
     return {"help": text}
 
@@ -53,6 +56,31 @@ class Settings:
         default=0,
         metadata=_help("The turn at which a run must answer; 0: 12, or 6 for models below a billion parameters."),
     )
+    cache: str = field(
+        default="auto",
+        metadata=_help(
+            "How the model's cache follows a mask: strict reads the rest again, carry keeps it, carry+repair keeps it"
+            " and reads again what was written upon the masked text. auto: what was found to work for the model."
+        ),
+    )
+    resync: int = field(
+        default=0, metadata=_help("Read all again after so many edits of a carried cache; 0 never does.")
+    )
+    batch_turns: int = field(
+        default=0,
+        metadata=_help(
+            "Mask only when stale observations of this many turns can go together; 0: 1, or 4 where auto chose strict."
+        ),
+    )
+    batch_tokens: int = field(
+        default=0, metadata=_help("Mask also when stale observations have this many tokens together; 0: no such limit.")
+    )
+    saved_cache_mb: int = field(
+        default=512,
+        metadata=_help(
+            "Disk space in MB for the caches of stopped runs, so that going on reads nothing again; 0 saves none."
+        ),
+    )
     context: int = field(
         default=8192, metadata=_help("Tokens the model can see at once, at most what it was trained for.")
     )
@@ -70,6 +98,10 @@ class Settings:
             ("max_turns", 0, 1_000),
             ("context", 512, 1 << 21),
             ("threads", 0, 1024),
+            ("resync", 0, 10_000),
+            ("batch_turns", 0, 1_000),
+            ("batch_tokens", 0, 1 << 21),
+            ("saved_cache_mb", 0, 1 << 20),
             ("temperature", 0.0, 5.0),
             ("viewport_tokens", 50, 100_000),
             ("search_results", 1, 50),
@@ -77,6 +109,8 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"{name} is {value}", f"It must be between {low} and {high:,}.")
+        if self.cache not in CACHES:
+            raise SettingsError(f"cache is {self.cache!r}", f"It must be one of {', '.join(CACHES)}.")
 
     @property
     def libraries_dir(self) -> Path:
@@ -94,10 +128,18 @@ class Settings:
     def models_dir(self) -> Path:
         return self.data_dir / "models"
 
+    @property
+    def caches_dir(self) -> Path:
+        return self.data_dir / "caches"
+
+    @property
+    def known_models(self) -> Path:
+        return self.data_dir / "models.json"
+
     def prepare(self) -> None:
         """Make the folders, readable by their owner alone. Raises SettingsError where that is not possible."""
         try:
-            for folder in (self.data_dir, self.libraries_dir, self.log_dir, self.models_dir):
+            for folder in (self.data_dir, self.libraries_dir, self.log_dir, self.models_dir, self.caches_dir):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise SettingsError(

@@ -32,6 +32,7 @@ from engine.protocol import (
     Observation,
     Observed,
     Policy,
+    Priced,
     RunEnded,
     ThoughtDelta,
     TurnEnded,
@@ -68,12 +69,15 @@ class Run:
         next_observation: int = 1,
     ) -> None:
         self.transcript = transcript
+        self.model = model
         self.browser = browser
         self.controls = controls
         self.max_turns = max_turns
         self.next_observation = next_observation
         self.format = Guided.for_model(model.info)
         self.listener = Listener(model, sampling, controls.stop.is_set)
+        self._read = 0  # prompt tokens read so far, and in how many seconds: the speed that prices are told at
+        self._reading = 0.0
 
     def events(self) -> Generator[Event, None, None]:
         """Run to the end. Raises ModelError; all other trouble is an observation, which the model can act on."""
@@ -85,6 +89,18 @@ class Run:
             yield TurnStarted(must_answer, turn=number)
             ended = yield from self._turn(number, must_answer)
         yield RunEnded(ended, len(self.transcript.turns), time.monotonic() - started)
+
+    def price(self, before: Controls, observation: int = 0, mark: Mark = "none") -> Priced:
+        """What the marks and policy of now cost at the next turn, more than those of ``before``. From any thread."""
+        was, now = (self.model.price(self._shown(controls)) for controls in (before, self.controls))
+        reads = now.decoded - was.decoded
+        seconds = max(0, reads) * self._reading / self._read if self._read else 0.0
+        return Priced(observation, mark, was.reused + was.decoded - now.reused - now.decoded, reads, seconds)
+
+    def _shown(self, controls: Controls) -> View:
+        decisions = masking.decide(self.transcript.turns, controls.policy, dict(controls.marks))
+        system = prompts.system(led=self.format.led)
+        return view.build(self.transcript, decisions, controls.policy, system=system)
 
     def _turn(self, number: int, must_answer: bool) -> Generator[Event, None, EndReason | None]:
         heard, reply = yield from self._decide(must_answer)
@@ -135,6 +151,8 @@ class Run:
             heard = yield from self.listener.hear(
                 shown, grammar=self.format.grammar(allowed), tell=growing(ThoughtDelta, self.format.thought)
             )
+            self._read += heard.timings.prompt_tokens - heard.timings.reused_tokens
+            self._reading += heard.timings.prefill_seconds
             try:
                 reply = self.format.read(heard.text)
                 repeated = self._repeats(reply)

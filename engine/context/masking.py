@@ -27,9 +27,11 @@ def decide(
     yet. That may not be enough: the caller measures the view and refuses. ``sizes`` gives the tokens of each
     body, 0 for those not in it; without it, each observation's own count is used.
     """
-    start = cutoff([index for index, turn in enumerate(turns) if turn.effective], policy.window)
+    effective = [index for index, turn in enumerate(turns) if turn.effective]
+    start = cutoff(effective, policy.window)
+    gone = released(turns, effective, policy)
     decisions = tuple(
-        _decision(observation, index < start, policy.window, marks.get(observation.number, "none"))
+        _decision(observation, index < start, index < gone, policy.window, marks.get(observation.number, "none"))
         for index, turn in enumerate(turns)
         for observation in turn.observations
     )
@@ -49,7 +51,25 @@ def cutoff(effective: Sequence[int], window: int) -> int:
     return effective[-window] if 0 < window <= len(effective) else 0
 
 
-def _decision(observation: Observation, stale: bool, window: int, mark: Mark) -> Decision:
+def released(turns: Sequence[Turn], effective: Sequence[int], policy: Policy) -> int:
+    """The place before which stale observations are masked: :func:`cutoff`, or one of before while a batch fills up.
+
+    Follows the run from its beginning, so that what is masked stays masked while the policy is the same.
+    """
+    batches = policy.batch_turns > 1 or policy.batch_tokens > 0
+    if not batches:
+        return cutoff(effective, policy.window)
+    done = 0
+    for count in range(1, len(effective) + 1):
+        start = cutoff(effective[:count], policy.window)
+        waiting = [index for index in effective if done <= index < start]
+        tokens = sum(each.body_tokens for index in waiting for each in turns[index].observations)
+        full = 0 < policy.batch_turns <= len(waiting) or 0 < policy.batch_tokens <= tokens
+        done = start if waiting and full else done
+    return done
+
+
+def _decision(observation: Observation, stale: bool, gone: bool, window: int, mark: Mark) -> Decision:
     """The decision on one observation, by precedence: the user's ``mask``, errors, the other marks, the window."""
     number = observation.number
     if mark == "mask":
@@ -60,8 +80,10 @@ def _decision(observation: Observation, stale: bool, window: int, mark: Mark) ->
         return Decision(number, "pinned", "pinned by you")
     if mark == "unmask":
         return Decision(number, "live", "shown again by you")
-    if stale:
+    if gone:
         return Decision(number, "masked", f"older than {_turns(window)}")
+    if stale:
+        return Decision(number, "live", f"older than {_turns(window)}, goes with the next batch")
     return Decision(number, "live", f"within the last {_turns(window)}" if window > 0 else "masking is off")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 from engine.context.segments import View
 from engine.protocol import ModelInfo, SegmentTokens
@@ -52,6 +53,14 @@ class Price:
     reused: int
     decoded: int
     removed: int
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was written of a cache: its tokens, and the file's bytes. Both 0 where nothing was."""
+
+    tokens: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -113,4 +122,20 @@ class LanguageModel(Protocol):
 
     def close(self) -> None:
         """Free the model. It cannot be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A model whose cache can be kept on disk."""
+
+    def save(self, file: Path, *, key: str, most: int) -> Saved:
+        """Write the cache to a file of ``most`` bytes at the most, for :meth:`restore`.
+
+        ``key`` names the model's file by its contents. Raises OSError.
+        """
+        ...
+
+    def restore(self, file: Path, *, key: str) -> int:
+        """Hold again what was saved; returns how many tokens, 0 if the file is not there or not this model's."""
         ...

@@ -19,6 +19,7 @@ How llama.cpp wants to be treated, found by trying:
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,6 +167,10 @@ class Cache:
             self.clear()
             raise _failed(refused) from None
 
+    def move_all(self, by: int) -> None:
+        """Move everything held by some positions, which should change nothing: a test of whether the model can be moved."""
+        self._move(0, 0, by)
+
     def clear(self) -> None:
         """Forget everything."""
         self._lib.llama_memory_clear(self._native, True)
@@ -174,6 +179,32 @@ class Cache:
         self._tail_at = self._edits = 0
         self._carried = None
         self._moved = False
+
+    # ── on disk ──────────────────────────────────────────────────────────────────────────────────
+
+    def state(self) -> bytes:
+        """What the memory holds of the conversation, as llama.cpp writes it; good for :meth:`restore` only."""
+        if self._moved:  # moves on paper are not written: one token, read aside, makes them real
+            self._aside(self.held[-1].span.tokens[-1:], self._next)
+            self._lib.llama_memory_seq_rm(self._native, _SCRATCH, -1, -1)
+        size = self._lib.llama_state_seq_get_size(self._context, _MAIN)
+        state = (ctypes.c_uint8 * size)()
+        return bytes(state[: self._lib.llama_state_seq_get_data(self._context, state, size, _MAIN)])
+
+    def restore(self, state: bytes, held: Sequence[Held], exact: int) -> bool:
+        """Hold what was held when ``state`` was taken; says whether it could be, and is empty if not."""
+        self.clear()
+        data = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        if not self._lib.llama_state_seq_set_data(self._context, data, len(state), _MAIN):
+            return False
+        self._held = list(held)
+        self._tail_at = self._next
+        self._carried = exact if exact < len(self) else None
+        self._edits = self._carried is not None
+        if not self.consistent:
+            self.clear()
+            return False
+        return True
 
     # ── carrying out a plan ──────────────────────────────────────────────────────────────────────
 

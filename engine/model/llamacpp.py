@@ -9,16 +9,18 @@ import codecs
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.context.segments import View
 from engine.errors import ContextOverflow, ModelError
-from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Text
+from engine.model import saved
+from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Saved, Text
 from engine.model.edits import Mode, Plan, Span
 from engine.model.kv import Aborted, Cache
 from engine.model.sampling import Sampler
-from engine.model.weights import Weights
+from engine.model.weights import USUAL, MemoryOptions, Weights
 from engine.protocol import ModelInfo, SegmentTokens
 
 _REMEMBERED = 256
@@ -30,8 +32,10 @@ class LlamaCppModel:
 
     ``context`` tokens at most, never more than the model was trained for. ``threads`` 0 leaves one real core free.
     ``mode`` and ``resync`` say how the cache follows a view (:mod:`engine.model.edits`, :class:`engine.model.kv.Cache`);
-    ``shift`` False leaves gaps where the memory could be moved, for models that are wrong after a move.
-    ``path`` may be weights that are loaded already: they are then shared, and not freed with this model.
+    ``shift`` False leaves gaps where the memory could be moved, for models that are wrong after a move; ``memory``
+    says how keys and values are kept.
+    ``path`` may be weights that are loaded already; ``own`` False does not free them with this model. ``note`` says in
+    words what following views in this mode means, for :class:`ModelInfo`.
     Raises ModelMissing or ModelLoadFailed.
     """
 
@@ -45,29 +49,33 @@ class LlamaCppModel:
         mode: Mode = "strict",
         resync: int = 0,
         shift: bool = True,
+        memory: MemoryOptions = USUAL,
+        note: str = "",
+        own: bool = True,
     ) -> None:
-        self._own = not isinstance(path, Weights)
+        self._own = own
         self.weights = weights = path if isinstance(path, Weights) else Weights(path)
         self._lib = weights.lib
         self._cancelled: Callable[[], bool] = lambda: False
         try:
-            self._context = weights.context(
-                min(context, weights.trained) if weights.trained else context, threads, self._must_stop
+            self.context = weights.context(
+                min(context, weights.trained) if weights.trained else context, threads, self._must_stop, memory
             )
         except ModelError:
             self._close_weights()
             raise
-        self.cache = Cache(self._context.native, self._context.able(shift=shift), mode=mode, resync=resync)
+        self.cache = Cache(self.context.native, self.context.able(shift=shift), mode=mode, resync=resync)
         self._written: OrderedDict[str, tuple[int, ...]] = OrderedDict()
         self._info = ModelInfo(
             name or weights.path.stem,  # the name inside the file is often that of a training run
             str(weights.path),
             "guided",
             weights.parameters,
-            self._context.size,
+            self.context.size,
             weights.trained,
             weights.path.stat().st_size,
             self.cache.mode,
+            note,
         )
 
     # ── LanguageModel ────────────────────────────────────────────────────────────────────────────
@@ -111,10 +119,30 @@ class LlamaCppModel:
                 if self._cancelled is cancelled:  # not that of a later reply, if this one was left unfinished
                     self._cancelled = lambda: False
 
+    def save(self, file: Path, *, key: str, most: int) -> Saved:
+        size = saved.save(self.cache, file, self._fit(key), most=most)
+        return Saved(len(self.cache) if size else 0, size)
+
+    def restore(self, file: Path, *, key: str) -> int:
+        if not saved.restore(self.cache, file, self._fit(key), room=self._info.context):
+            return 0
+        for held in self.cache.held:
+            if held.span.reply:
+                written = b"".join(map(self.weights.text, held.span.tokens))
+                self._remember(written.decode("utf-8", errors="replace"), held.span.tokens)
+        return len(self.cache)
+
+    def _fit(self, key: str) -> dict[str, object]:
+        """All that a saved cache depends on."""
+        import llama_cpp
+
+        options = asdict(self.context.options)
+        return {"model": key, "llama": str(llama_cpp.__version__), "flash": self.context.flash, **options}
+
     def close(self) -> None:
-        if self._context.native:
+        if self.context.native:
             self.cache.close()
-            self._context.close()
+            self.context.close()
             self._close_weights()
 
     # ── for measurements: what a model would say of a reply that is known ────────────────────────
@@ -151,7 +179,7 @@ class LlamaCppModel:
         import numpy as np
 
         size = self._lib.llama_vocab_n_tokens(self.weights.vocab)
-        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context.native, -1), (size,)).copy()
+        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self.context.native, -1), (size,)).copy()
 
     # ── reading and writing ──────────────────────────────────────────────────────────────────────
 
@@ -179,7 +207,7 @@ class LlamaCppModel:
             while len(written) < most:
                 if self._cancelled():
                     raise Aborted
-                token = sampler.sample(self._context.native)
+                token = sampler.sample(self.context.native)
                 if self._lib.llama_vocab_is_eog(self.weights.vocab, token):
                     reason = "stop"
                     break
@@ -219,7 +247,7 @@ class LlamaCppModel:
         return not self.cache.settling and bool(self._cancelled())
 
     def _check_open(self) -> None:
-        if not self._context.native:  # native code would end the process
+        if not self.context.native:  # native code would end the process
             raise ModelError(f"{self._info.name} has been closed")
 
     def _check_room(self, wanted: Sequence[Span], reply: int) -> None:

@@ -47,7 +47,7 @@ class ScriptedModel:
         name: str = "scripted",
         parameters: int = 0,
         delay: float = 0.0,
-        mode: Mode = "strict",
+        mode: Mode = "carry",
     ) -> None:
         self.views: list[View] = []
         self._replies = replies

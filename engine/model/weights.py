@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.clean import clean_line
 from engine.context.segments import View
@@ -22,6 +22,9 @@ from engine.protocol import SegmentKind
 
 _native_errors: deque[str] = deque(maxlen=8)
 """What llama.cpp last complained about: the reason in ModelLoadFailed."""
+
+_native_notes: deque[str] = deque(maxlen=64)
+"""What it told of the context it made last: sizes, and whether attention is fused."""
 
 _log: list[Any] = []
 """The callback that llama.cpp logs to, once it is set: native code holds it, so Python must not free it."""
@@ -39,6 +42,20 @@ class Tokenised:
     observation: int
     text: str
     tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """How a context keeps keys and values. ``kv``: their type. ``flash``: fused attention, None lets llama.cpp choose.
+    ``whole_window``: a sliding window's layers keep all cells, which carrying needs, not only those in the window.
+    """
+
+    kv: Literal["f16", "q8_0"] = "f16"
+    flash: bool | None = None
+    whole_window: bool = True
+
+
+USUAL = MemoryOptions()
 
 
 class Weights:
@@ -76,9 +93,9 @@ class Weights:
             self.lib.llama_model_free(self.model)
             self.model = None
 
-    def context(self, size: int, threads: int, abort: Callable[[], bool]) -> Context:
+    def context(self, size: int, threads: int, abort: Callable[[], bool], memory: MemoryOptions) -> Context:
         """A new context of ``size`` tokens over these weights; ``abort`` is asked all the time while it computes."""
-        return Context(self, size, threads, abort)
+        return Context(self, size, threads, abort, memory)
 
     def tokenised(self, view: View) -> list[Tokenised]:
         """The prompt, piece by piece. Only the template's own pieces may become special tokens."""
@@ -166,12 +183,21 @@ class Weights:
 class Context:
     """A llama.cpp context and what its memory can do. Close it before the weights."""
 
-    def __init__(self, weights: Weights, size: int, threads: int, abort: Callable[[], bool]) -> None:
+    def __init__(
+        self, weights: Weights, size: int, threads: int, abort: Callable[[], bool], memory: MemoryOptions
+    ) -> None:
         self._lib = lib = weights.lib
         params = lib.llama_context_default_params()
         params.n_ctx = size
         params.n_threads = params.n_threads_batch = threads or free_cores()
         params.n_seq_max, params.kv_unified = SEQUENCES, True
+        params.swa_full = memory.whole_window
+        params.type_k = params.type_v = lib.GGML_TYPE_Q8_0 if memory.kv == "q8_0" else lib.GGML_TYPE_F16
+        if memory.flash is not None:
+            params.flash_attn_type = (
+                lib.LLAMA_FLASH_ATTN_TYPE_ENABLED if memory.flash else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+            )
+        _native_notes.clear()
         self._abort = lib.ggml_abort_callback(lambda _: abort())  # native code holds it; Python must not free it
         self.native = lib.llama_init_from_model(weights.model, params)
         if not self.native:
@@ -179,14 +205,17 @@ class Context:
                 f"no context of {size:,} tokens: {_last_error('probably not enough memory')}",
                 "Set a smaller context, or use a smaller model.",
             )
-        memory = lib.llama_get_memory(self.native)
-        if not memory:
+        native = lib.llama_get_memory(self.native)
+        if not native:
             lib.llama_free(self.native)
             raise ModelLoadFailed("this model reads text but does not write any", "Use an instruct or chat model.")
         lib.llama_set_abort_callback(self.native, self._abort, ctypes.c_void_p(0))
         self.size = int(lib.llama_n_ctx(self.native))
         self._weights = weights
-        self.can_shift = bool(lib.llama_memory_can_shift(memory))
+        self.options = memory
+        self.flash = any("Flash Attention enabled" in note for note in _native_notes) or bool(memory.flash)
+        self.cache_bytes = sum(_bytes(note) for note in _native_notes)
+        self.can_shift = bool(lib.llama_memory_can_shift(native))
 
     def able(self, *, shift: bool = True) -> Memory:
         """What the memory can do, as llama.cpp tells it; ``shift`` False is knowing better."""
@@ -210,6 +239,8 @@ def _library() -> Any:
         def log(level: int, text: bytes, _: Any) -> None:
             if level == 4:  # an error; 5 continues a line, mostly with the dots of a progress bar
                 _native_errors.append(text.decode("utf-8", errors="replace").strip())
+            elif level == 2 and (b"size = " in text or b"Flash Attention" in text):
+                _native_notes.append(text.decode("utf-8", errors="replace").strip())
 
         callback = lib.llama_log_callback(log)
         _log.append(callback)
@@ -217,6 +248,12 @@ def _library() -> Any:
         lib.llama_backend_init()
     _native_errors.clear()
     return lib
+
+
+def _bytes(note: str) -> int:
+    """The size of a cache, from the line that tells of it; 0 for other lines."""
+    told = re.search(r"_cache\S*: size = +([\d.]+) MiB", note)
+    return int(float(told[1]) * 2**20) if told else 0
 
 
 def _last_error(otherwise: str) -> str:

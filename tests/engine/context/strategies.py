@@ -14,7 +14,13 @@ from engine.protocol import Mark, Observation, Policy
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 LINES = st.text(st.sampled_from("ab \n<|>é"), max_size=20)
 ARGUMENTS = st.dictionaries(st.sampled_from(["query", "id", "cursor"]), st.integers() | TEXT | st.none(), max_size=3)
-POLICIES = st.builds(Policy, window=st.integers(-1, 6), stub=st.sampled_from(["header", "paper"]))
+POLICIES = st.builds(
+    Policy,
+    window=st.integers(-1, 6),
+    stub=st.sampled_from(["header", "paper"]),
+    batch_turns=st.integers(0, 3),
+    batch_tokens=st.sampled_from([0, 0, 30]),
+)
 
 
 @st.composite

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,52 @@ def test_turns_without_observations_neither_count_nor_get_a_decision() -> None:
 )
 def test_reasons_are_words_for_a_person(window: int, reasons: list[str]) -> None:
     assert [decision.reason for decision in decide(run_of(3), Policy(window))] == reasons
+
+
+# ── batches ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("turns", "batch", "tokens", "gone"),
+    [
+        (7, 0, 0, [1, 2, 3, 4]),  # at once
+        (7, 1, 0, [1, 2, 3, 4]),
+        (7, 3, 0, [1, 2, 3]),  # the fourth waits for two more
+        (8, 3, 0, [1, 2, 3]),
+        (9, 3, 0, [1, 2, 3, 4, 5, 6]),
+        (6, 4, 0, []),
+        (7, 0, 25, [1, 2, 3]),  # ten tokens each: three of them make a batch
+        (7, 2, 25, [1, 2, 3, 4]),  # whichever is reached first
+        (7, 9, 35, [1, 2, 3, 4]),
+    ],
+)
+def test_a_batch_goes_when_it_is_full(turns: int, batch: int, tokens: int, gone: list[int]) -> None:
+    run = tuple(turn(n, replace(observation(n), body_tokens=10)) for n in range(1, turns + 1))
+    assert masked(decide(run, Policy(3, batch_turns=batch, batch_tokens=tokens))) == gone
+
+
+def test_what_waits_for_its_batch_says_so() -> None:
+    assert decide(run_of(3), Policy(2, batch_turns=2))[0] == Decision(
+        1, "live", "older than 2 turns, goes with the next batch"
+    )
+
+
+@given(transcripts(), st.integers(1, 4), st.integers(0, 4), st.integers(0, 40))
+def test_a_batch_only_puts_off(transcript: Transcript, window: int, turns: int, tokens: int) -> None:
+    at_once = set(masked(decide(transcript.turns, Policy(window))))
+    batched = set(masked(decide(transcript.turns, Policy(window, batch_turns=turns, batch_tokens=tokens))))
+    assert batched <= at_once
+    waiting = at_once - batched
+    own = {
+        each.number: (each.body_tokens, index)
+        for index, turn in enumerate(transcript.turns)
+        for each in turn.observations
+    }
+    if turns > 1 or tokens:
+        assert turns == 0 or len({own[number][1] for number in waiting}) < turns
+        assert tokens == 0 or sum(own[number][0] for number in waiting) < tokens
+    else:
+        assert not waiting
 
 
 def test_an_observation_without_a_body_is_decided_like_any_other() -> None:

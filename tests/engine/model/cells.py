@@ -15,7 +15,7 @@ Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 def positions(model: LlamaCppModel, sequence: int = 0) -> list[int]:
     """The positions of all cells of a sequence, sorted, in a memory that is one plain cache."""
-    lib, context = model._lib, model._context.native
+    lib, context = model._lib, model.context.native
     size = lib.llama_state_seq_get_size(context, sequence)
     state = (ctypes.c_uint8 * size)()
     lib.llama_state_seq_get_data(context, state, size, sequence)

@@ -34,7 +34,7 @@ def test_a_closed_model_says_so(load: Callable[[], LlamaCppModel]) -> None:
 
 def test_a_core_is_left_to_others(model_file: Path) -> None:
     model = LlamaCppModel(model_file, context=512)
-    threads = model._lib.llama_n_threads(model._context.native)
+    threads = model._lib.llama_n_threads(model.context.native)
     model.close()
     import psutil
 

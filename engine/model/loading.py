@@ -1,0 +1,43 @@
+"""Loads the model that the settings name, with its cache in the mode that is known to work for it."""
+
+from __future__ import annotations
+
+from engine.errors import ModelError
+from engine.model.catalogue import resolve_model
+from engine.model.edits import MODES, Mode
+from engine.model.llamacpp import LlamaCppModel
+from engine.model.probe import Verdict, probe
+from engine.model.verdicts import KnownModels
+from engine.model.weights import Weights
+from engine.settings import Settings
+
+
+def load(settings: Settings) -> LlamaCppModel:
+    """The model of the settings. With ``cache`` on auto, a model seen for the first time is tried out first.
+
+    Raises ModelMissing, ModelLoadFailed or another ModelError.
+    """
+    weights = Weights(resolve_model(settings.model, settings.models_dir))
+    try:
+        verdict = known(settings, weights) if settings.cache != "strict" else None
+    except ModelError:
+        weights.close()
+        raise
+    mode: Mode = "strict"
+    if verdict is not None:
+        wished = [each for each in MODES if each == settings.cache]
+        mode = wished[0] if wished and not verdict.recurrent else verdict.mode
+    return LlamaCppModel(
+        weights,
+        context=settings.context,
+        threads=settings.threads,
+        mode=mode,
+        resync=settings.resync,
+        shift=verdict is None or verdict.moves != "gap",
+        note=verdict.words if verdict else "strict, as set: after a mask the rest is read again",
+    )
+
+
+def known(settings: Settings, weights: Weights) -> Verdict:
+    """What is known of a model's cache, found out now if it was not."""
+    return KnownModels(settings.known_models).verdict(weights, lambda: probe(weights, threads=settings.threads))
