@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # One OpenMP thread: with two on two busy cores torch spends its time in barriers.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check bench answers screenshots clean
+.PHONY: run test check bench bench-cache answers screenshots clean
 
 run: $(READY)
 	$(BIN)/deepsearch-tui demo
@@ -22,6 +22,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
+
+bench-cache: $(READY)
+	$(BIN)/python -m tests.bench.cache --write
 
 answers: $(READY)
 	$(BIN)/python -m tests.answers

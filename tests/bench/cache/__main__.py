@@ -37,13 +37,12 @@ METHODS = {
 
 def main() -> None:
     options = _options()
-    if options.read:
-        found = report.Report.from_json(json.loads(options.read.read_text(encoding="utf-8")))
-    else:
-        found = _measure(options)
+    found = _read(options.read) if options.read else _measure(options)
     print(report.markdown(found))
     if options.write:
-        PAGE.write_text(report.replace_block(PAGE.read_text(encoding="utf-8"), report.markdown(found)), encoding="utf-8")
+        PAGE.write_text(
+            report.replace_block(PAGE.read_text(encoding="utf-8"), report.markdown(found)), encoding="utf-8"
+        )
         CHART.write_text(chart.tokens(found.races[0]), encoding="utf-8")
 
 
@@ -68,6 +67,10 @@ def _options() -> argparse.Namespace:
     if unknown := set(options.methods) - set(METHODS):
         parser.error(f"no method {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
     return options
+
+
+def _read(file: Path) -> report.Report:
+    return report.Report.from_json(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _measure(options: argparse.Namespace) -> report.Report:

@@ -15,7 +15,13 @@ LINE = 17
 ALIKE = 0.02
 """Series that nowhere lie further apart than this share of the highest value are drawn as one line with all names."""
 
-COLOURS = (("#c2410c", "#fb923c"), ("#1d4ed8", "#7aa8ff"), ("#047857", "#4ade80"), ("#7e22ce", "#d8a1ff"), ("#57534e", "#c7c2bd"))
+COLOURS = (
+    ("#c2410c", "#fb923c"),
+    ("#1d4ed8", "#7aa8ff"),
+    ("#047857", "#4ade80"),
+    ("#7e22ce", "#d8a1ff"),
+    ("#57534e", "#c7c2bd"),
+)
 """On light and on dark ground. Lines also differ in their dashes."""
 
 DASHES = ("", "7 4", "2 3", "10 3 2 3", "1 5")
@@ -68,14 +74,18 @@ def line_chart(title: str, subtitle: str, series: Mapping[str, Sequence[float]],
         parts.append(f'<text class="quiet" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{tick * step:,.0f}</text>')
     every = max(1, round(length / 10))
     for place in [0, *range(every - 1 if every > 1 else 1, length, every)]:
-        parts.append(f'<text class="quiet" x="{x(place):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{place + 1}</text>')
+        parts.append(
+            f'<text class="quiet" x="{x(place):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{place + 1}</text>'
+        )
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="quiet" x="{middle:.0f}" y="{HEIGHT - 10}" text-anchor="middle">{escape(across)}</text>')
     for number, (names, values) in enumerate(groups):
         points = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in enumerate(values))
         dash = f' stroke-dasharray="{DASHES[number % len(DASHES)]}"' if number % len(DASHES) else ""
-        parts.append(f'<polyline class="line" stroke="{_colour(number)}" points="{points}"{dash}>'
-                     f"<title>{escape(', '.join(names))}</title></polyline>")
+        parts.append(
+            f'<polyline class="line" stroke="{_colour(number)}" points="{points}"{dash}>'
+            f"<title>{escape(', '.join(names))}</title></polyline>"
+        )
     parts += _labels([(names, x(len(values) - 1), y(values[-1])) for names, values in groups])
     body = "\n  ".join(parts)
     return (
@@ -104,7 +114,9 @@ def _labels(ends: Sequence[tuple[Sequence[str], float, float]]) -> list[str]:
     for number, (names, x, y) in enumerate(ends):
         middle = tops[number] + heights[number] / 2
         colour = _colour(number)
-        parts.append(f'<polyline class="leader" stroke="{colour}" points="{x + 4:.1f},{y:.1f} {left - 12:.1f},{middle:.1f} {left - 4:.1f},{middle:.1f}"/>')
+        parts.append(
+            f'<polyline class="leader" stroke="{colour}" points="{x + 4:.1f},{y:.1f} {left - 12:.1f},{middle:.1f} {left - 4:.1f},{middle:.1f}"/>'
+        )
         for line, name in enumerate(names):
             at = tops[number] + 4 + LINE * (line + 0.75)
             parts.append(f'<text x="{left}" y="{at:.1f}" style="fill:{colour}">{escape(name)}</text>')

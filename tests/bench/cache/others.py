@@ -32,7 +32,9 @@ class HighLevel:
     window = 4
     batch = 1
 
-    def __init__(self, name: str, path: Path, *, prompt: Callable[[View], Tokens], reply: Callable[[str], Tokens]) -> None:
+    def __init__(
+        self, name: str, path: Path, *, prompt: Callable[[View], Tokens], reply: Callable[[str], Tokens]
+    ) -> None:
         from llama_cpp import Llama
 
         self.name = name
@@ -92,7 +94,7 @@ class Server:
             raise NotMeasured(f"there is no {program.name} at the path given")
         self._prompt = prompt
         self._reply = reply
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
         self._port = _free_port()
         # Without --cache-ram 0 it would copy whole caches aside, gigabytes over a run.
         options = f"--ctx-size {CONTEXT} --threads 1 --threads-batch 1 --parallel 1 --cache-ram 0 --cache-reuse {reuse}"

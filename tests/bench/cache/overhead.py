@@ -163,7 +163,8 @@ def _bare(lib: Any, path: Path) -> Iterator[Callable[[list[int], tuple[int, ...]
             raise RuntimeError(f"llama_decode: {status}")
 
     def decode(prompt: list[int], reply: tuple[int, ...], spent: _Spent) -> None:
-        keep = min(len(os.path.commonprefix([held, prompt])), len(prompt) - 1)
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(held, prompt[:-1], strict=False))
+        keep = sum(1 for _ in same)
         lib.llama_memory_seq_rm(lib.llama_get_memory(context), 0, keep, -1)
         for start in range(keep, len(prompt), 256):
             feed(prompt[start : start + 256])

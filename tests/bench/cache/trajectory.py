@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from engine.agent import prompts
@@ -60,7 +60,7 @@ SHAPES = {
 _PIECE = re.compile(r"[^\W\d_]+|\d|[^\w\s]|_|\n")
 
 
-@lru_cache(maxsize=None)
+@cache
 def estimate(text: str) -> int:
     """Roughly the tokens of a text, without a model: words of up to eight letters, digits, signs and line ends.
 
@@ -154,7 +154,7 @@ def _paragraphs(document: Document) -> tuple[Hit, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _words(hit: Hit) -> frozenset[str]:
     return frozenset(content_words(f"{hit.heading} {hit.text}"))
 
@@ -186,9 +186,7 @@ class _Recorder:
         mean = low + (high - low) * (number * 7 % 11 + 4) // 14  # views of many sizes
         for budget, action in itertools.product((mean, high), self._proposed(number)):
             pool = _copy(self._pool)
-            browser = Browser(
-                self._guide, pool, count=estimate, viewport_tokens=budget, results=self._shape.results
-            )
+            browser = Browser(self._guide, pool, count=estimate, viewport_tokens=budget, results=self._shape.results)
             observation = _call(browser, action)
             if not observation.error and low <= observation.body_tokens <= high:
                 self._pool = pool
