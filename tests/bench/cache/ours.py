@@ -13,11 +13,11 @@ from tests.bench.cache.method import CONTEXT, NotMeasured, Step, Stopwatch
 
 def load(path: Path, *, mode: str = "strict", context: int = CONTEXT) -> LlamaCppModel:
     """The model with one thread. Raises NotMeasured if the runtime has no such mode."""
-    if mode == "strict":
-        return LlamaCppModel(path, context=context, threads=1)
-    if "mode" not in inspect.signature(LlamaCppModel).parameters:
+    if "mode" in inspect.signature(LlamaCppModel).parameters:
+        return LlamaCppModel(path, context=context, threads=1, mode=mode)
+    if mode != "strict":
         raise NotMeasured(f"the runtime has no mode {mode}")
-    return LlamaCppModel(path, context=context, threads=1, mode=mode)
+    return LlamaCppModel(path, context=context, threads=1)
 
 
 def spans(model: LlamaCppModel, view: View) -> tuple[tuple[int, ...], ...]:
