@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ METHODS = {
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which closes the servers too
     found = _read(options.read) if options.read else _measure(options)
     print(report.markdown(found))
     if options.write:
