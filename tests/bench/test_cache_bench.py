@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -278,6 +281,32 @@ def test_a_chart_of_nothing_is_refused() -> None:
 def test_without_a_server_program_there_is_no_server() -> None:
     with pytest.raises(NotMeasured, match="no llama-server given"):
         Server("s", None, trajectory.ROOT, prompt=lambda view: (), reply=lambda text: ())
+
+
+def test_a_program_that_is_no_server_is_said_to_have_ended() -> None:
+    with pytest.raises(NotMeasured, match="ended at once"):
+        Server("s", Path(sys.executable), Path("model.gguf"), prompt=lambda view: (), reply=lambda text: ())
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.bench.cache", *arguments], cwd=trajectory.ROOT, capture_output=True, text=True
+    )
+
+
+def test_saved_figures_are_shown_again(tmp_path: Path) -> None:
+    found = report.Report(("a fact",), (RACE,))
+    file = tmp_path / "saved.json"
+    file.write_text(json.dumps(found.to_json()))
+    shown = command("--read", str(file))
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == report.markdown(found) + "\n"
+
+
+def test_an_unknown_method_is_refused_with_those_there_are() -> None:
+    refused = command("--methods", "strict,magic")
+    assert refused.returncode == 2
+    assert "no method magic; there are no-mask, strict" in refused.stderr
 
 
 # ── with the model ───────────────────────────────────────────────────────────────────────────────
