@@ -120,11 +120,11 @@ class Cache:
 
     @property
     def consistent(self) -> bool:
-        """Whether lowest and highest position are the mirror's. A window's lowest ones may be gone."""
+        """Whether lowest and highest position are the mirror's. A window's lowest may be gone; a state has but the last."""
         positions = self.positions or [-1]
         lowest = self._lib.llama_memory_seq_pos_min(self._native, _MAIN)
         highest = self._lib.llama_memory_seq_pos_max(self._native, _MAIN)
-        slid = self.memory.window and lowest > positions[0]
+        slid = (self.memory.window or not self.memory.edit) and lowest > positions[0]
         return bool(highest == positions[-1] and (lowest == positions[0] or slid))
 
     # ── following a view ─────────────────────────────────────────────────────────────────────────
@@ -144,12 +144,12 @@ class Cache:
         if not self._reaches(todo) or self._overshoots(todo):
             self.clear()
             todo = self.plan(wanted)
+        empty = not len(self)
         try:
             yield from self._carry_out(todo, wanted)
         except _Refused as refused:
-            fresh = not len(self)
             self.clear()
-            if fresh:
+            if empty:
                 raise _failed(refused) from None
             todo = self.plan(wanted)
             try:
@@ -319,8 +319,8 @@ class Cache:
                 self._decode(chunk, before, _MAIN, logits=start + len(chunk) == len(tokens))
             except Aborted:
                 done = self._lib.llama_memory_seq_pos_max(self._native, _MAIN) + 1 - before
-                if not 0 <= done <= len(chunk):
-                    self.clear()
+                if not self.memory.edit or not 0 <= done <= len(chunk):
+                    self.clear()  # a state that was being written when it was broken off is spoilt
                 else:
                     self._tail += chunk[:done]
                 raise
