@@ -375,7 +375,9 @@ class Cache:
         token = len(self) - todo.drop if todo.first is None else todo.first
         position = self.positions[min(token, len(self) - 1)]
         lowest = int(self._lib.llama_memory_seq_pos_min(self._native, _MAIN))
-        return lowest <= max(0, position - self.memory.window)
+        return lowest <= max(
+            0, position - self.memory.window + 1
+        )  # a token sees itself and what is less than a window away
 
     def _overshoots(self, todo: Plan) -> bool:
         """Whether gaps have driven the positions beyond those the model was trained for."""
