@@ -14,13 +14,25 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from engine.protocol import Ask, CancelIndex, Command, Event, Failed, IndexPaths, OpenPage, OpenSession, PageOpened
+from engine.protocol import (
+    Ask,
+    CancelIndex,
+    Command,
+    Event,
+    Failed,
+    IndexPaths,
+    ModelLoaded,
+    OpenPage,
+    OpenSession,
+    PageOpened,
+)
 from tui import keys, markdown
 from tui.bridge import Coalescer, Door
+from tui.fold import fold
 from tui.palette import Keys
 from tui.safe import short
 from tui.screens.research import Research
-from tui.state import AppState, fold
+from tui.state import AppState
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -94,6 +106,8 @@ class DeepSearchApp(App[None]):
             self.state = fold(self.state, event)
             if isinstance(event, PageOpened):
                 self._show_page(event)
+            elif isinstance(event, ModelLoaded) and event.note:
+                self.notify(short(event.note), markup=False)
             elif isinstance(event, Failed):
                 self._reading = None
                 self.notify(short(f"{event.message} {event.hint}".strip()), severity="error", markup=False)

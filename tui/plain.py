@@ -35,7 +35,8 @@ from engine.protocol import (
     TurnStarted,
 )
 from tui.bridge import Door
-from tui.state import AppState, fold
+from tui.fold import fold
+from tui.state import AppState
 
 OK, ERROR, USAGE, NOT_TOLD, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 """Exit codes: done; an error; a bad command line; the documents do not tell; some files failed; ctrl+c."""
@@ -174,6 +175,9 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
     match event:
         case ModelLoaded(model, seconds):
             print(f"model  {model.name}, context {model.context:,} tokens, loaded in {seconds:.1f} s", file=out)
+            for note in (model.cache_note, event.note):
+                if note:
+                    print(f"       {note}", file=out)
         case LibraryOpened(library, documents, chunks):
             print(f"library  {library}: {documents:,} documents, {chunks:,} chunks", file=out)
         case protocol.RunStarted(question, policy):
@@ -202,6 +206,10 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
                 print(f"  evidence  {chosen.marker} {chosen.path}", file=out)
         case CitationChecked(citation):
             print(f"  checked  {citation.marker} {citation.state} ({citation.score:.0%} of the words)", file=out)
+        case protocol.CacheEdited(_, _, removed, _, mode, repaired) if removed or repaired:
+            print(f"  cache  {mode}: {removed:,} tokens taken out, {repaired:,} read again in place", file=out)
+        case protocol.CacheKept(action, tokens, size, seconds):
+            print(f"  cache  {tokens:,} tokens {action} ({size / 2**20:,.0f} MB, {seconds:.1f} s)", file=out)
         case protocol.TurnEnded(_, _, _, timings):
             read = f"{timings.prompt_tokens:,} prompt tokens, {timings.reused_tokens:,} of them from the cache"
             print(f"  took  {timings.prefill_seconds + timings.decode_seconds:.1f} s: {read}", file=out)

@@ -1,54 +1,28 @@
-"""What the screens show: the engine's events folded into one immutable value. Pure; knows nothing of Textual.
-
-Live runs, replayed sessions, the headless front end and the tests all fold the same events with :func:`fold`. Pieces of
-streamed text only fill the time until the event that carries the whole, so a replay without them ends the same.
-"""
+"""What the screens show, as one immutable value, made by :mod:`tui.fold`. Knows nothing of Textual."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.protocol import (
-    AnswerDelta,
-    AnswerReady,
-    CacheEdited,
-    CallStarted,
     Citation,
-    CitationChecked,
-    Decided,
     EndReason,
-    EngineReady,
-    EngineStopped,
-    Event,
-    EvidenceChosen,
     Failed,
     IndexEnded,
     IndexProgress,
     LibraryOpened,
     Mark,
-    Marked,
     ModelInfo,
-    ModelLoaded,
-    ModelLoading,
     Observation,
-    Observed,
     Policy,
-    PolicySet,
-    PromptProgress,
-    RunEnded,
-    RunStarted,
     SegmentTokens,
-    SessionOpened,
     State,
-    ThoughtDelta,
     Timings,
-    TurnEnded,
-    TurnStarted,
     Unknown,
-    ViewBuilt,
 )
+from engine.window import released
 
 TurnStatus = Literal["reading", "thinking", "calling", "done", "stopped"]
 
@@ -64,7 +38,9 @@ class CallRow:
 
 @dataclass(frozen=True)
 class TurnRow:
-    """One turn. ``observations`` are numbers. ``read`` and ``to_read`` are prompt tokens while it reads."""
+    """One turn. ``observations`` are numbers. ``read`` and ``to_read`` are prompt tokens while it reads; ``removed`` and
+    ``repaired`` are tokens of the model's cache, once it was edited for this turn.
+    """
 
     number: int
     status: TurnStatus = "reading"
@@ -73,6 +49,8 @@ class TurnRow:
     calls: tuple[CallRow, ...] = ()
     observations: tuple[int, ...] = ()
     view_tokens: int = 0
+    removed: int = 0
+    repaired: int = 0
     raw: str = ""
     finish: str = ""
     timings: Timings = field(default_factory=Timings)
@@ -133,7 +111,9 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class RunState:
-    """One question. Token numbers are of the last view built; ``decoded`` and ``reused`` are sums over the run."""
+    """One question. Token numbers are of the last view built; ``decoded`` and ``reused``, and the
+    seconds of ``editing`` the cache, are sums over the run.
+    """
 
     number: int
     question: str
@@ -155,6 +135,7 @@ class RunState:
     reserved: int = 0
     decoded: int = 0
     reused: int = 0
+    editing: float = 0.0
     evidence: tuple[Citation, ...] = ()
     answer: str = ""
     answer_final: bool = False
@@ -186,7 +167,7 @@ class RunState:
     @property
     def window_edge(self) -> int:
         """Index into ``observations`` of the first one inside the window as it will be at the next turn."""
-        first = _first_turn_inside(self)
+        first = first_turn_inside(self)
         return next((index for index, row in enumerate(self.observations) if row.turn >= first), len(self.observations))
 
     def row(self, number: int) -> ObservationRow | None:
@@ -228,225 +209,9 @@ class AppState:
     unknown: tuple[Unknown, ...] = ()
 
 
-def fold_all(events: Iterable[Event], state: AppState | None = None) -> AppState:
-    """Fold many events."""
-    state = state or AppState()
-    for event in events:
-        state = fold(state, event)
-    return state
-
-
-def fold(state: AppState, event: Event) -> AppState:
-    """The state after ``event``. Events it does not show change nothing; unknown ones are kept to be shown raw."""
-    match event:
-        case EngineReady(log=log):
-            return replace(state, connection="ready", problem="", log=log)
-        case EngineStopped(reason, restarting):
-            return _lost(state, reason, restarting)
-        case ModelLoading(name):
-            return replace(state, model_loading=name)
-        case ModelLoaded(model):
-            return replace(state, model=model, model_loading="")
-        case LibraryOpened():
-            return replace(state, library=event)
-        case IndexProgress():
-            return replace(state, indexing=event, indexed=None)
-        case IndexEnded():
-            return replace(state, indexing=None, indexed=event)
-        case SessionOpened(title, unfinished):
-            run = state.run
-            if run is not None and run.running:  # it was cut off: nobody is working on it now
-                run = replace(run, running=False, turns=_close_last(run.turns))
-            return replace(state, session=event.session, title=title, can_continue=unfinished, run=run)
-        case Unknown():
-            return replace(state, unknown=(*state.unknown, event))
-        case RunStarted():
-            return _run_started(state, event)
-        case PolicySet(policy):
-            run = replace(state.run, next_policy=policy) if state.run else None
-            return replace(state, policy=policy, run=_with_pending(run) if run else None)
-        case Failed():
-            failed = replace(state, failures=(*state.failures, event), model_loading="")
-            return replace(failed, run=_noted(failed.run, event.message, "error")) if failed.run else failed
-    if state.run is None:
-        return state
-    run = _fold_run(state.run, event)
-    if isinstance(event, RunEnded):
-        return replace(state, run=run, can_continue=event.why in ("stopped", "failed"))
-    return state if run is state.run else replace(state, run=run)
-
-
-def _lost(state: AppState, reason: str, restarting: bool) -> AppState:
-    run = state.run
-    interrupted = run is not None and run.running
-    if run is not None and interrupted:
-        run = replace(run, running=False, ended="failed", turns=_close_last(run.turns))
-        run = _noted(run, f"The engine stopped: {reason}. Every finished turn is kept.", "error")
-    return replace(
-        state,
-        connection="starting" if restarting else "lost",
-        problem=reason,
-        model=None,
-        model_loading="",
-        indexing=None,
-        run=run,
-        can_continue=interrupted or state.can_continue,
-    )
-
-
-def _run_started(state: AppState, event: RunStarted) -> AppState:
-    last = state.run
-    if event.resumed and last is not None and state.session == event.session and last.number == event.run:
-        turns = tuple(turn for turn in last.turns if turn.status == "done")
-        kept = {number for turn in turns for number in turn.observations}
-        run = replace(
-            last,
-            policy=event.policy,
-            next_policy=event.policy,
-            model=event.model,
-            max_turns=event.max_turns,
-            running=True,
-            ended="",
-            turns=turns,
-            observations=tuple(row for row in last.observations if row.number in kept),
-            answer="",
-            answer_final=False,
-            evidence=(),
-            citations=(),
-        )
-        run = _with_pending(run)  # what the unfinished turn had read no longer counts
-        return replace(state, run=run, policy=event.policy, can_continue=False, problem="", model=event.model)
-    same = state.session == event.session
-    earlier = (*state.earlier, last) if same and last is not None else ()
-    run = RunState(
-        event.run,
-        event.question,
-        event.policy,
-        event.policy,
-        event.model,
-        library=event.library,
-        max_turns=event.max_turns,
-        started_at=event.at,
-        marks=last.marks if same and last is not None else {},
-    )
-    return replace(
-        state,
-        session=event.session,
-        title=state.title if same and state.title else event.question,
-        run=run,
-        earlier=earlier,
-        policy=event.policy,
-        model=event.model,
-        can_continue=False,
-        problem="",
-    )
-
-
-def _fold_run(run: RunState, event: Event) -> RunState:
-    match event:
-        case TurnStarted(must_answer):
-            return replace(run, turns=(*run.turns, TurnRow(event.turn, must_answer=must_answer)))
-        case Decided():
-            return _decided(run, event)
-        case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
-            run = replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved)
-            return _turn(run, view_tokens=tokens, thought="")  # a second try at the turn thinks anew
-        case PromptProgress(done, total):
-            return _turn(run, read=done, to_read=total)
-        case CacheEdited(reused, decoded):
-            run = replace(run, reused=run.reused + reused, decoded=run.decoded + decoded)
-            return _turn(run, status="thinking")
-        case ThoughtDelta(text):
-            return _turn(run, thought=(run.turns[-1].thought if run.turns else "") + text)
-        case CallStarted(call, tool, arguments):
-            calls = run.turns[-1].calls if run.turns else ()
-            return _turn(run, status="calling", calls=(*calls, CallRow(call, tool, arguments)))
-        case Observed(observation):
-            state: State = "kept" if observation.error else "live"
-            row = ObservationRow(observation, event.turn, state, "new", state)
-            numbers = run.turns[-1].observations if run.turns else ()
-            run = replace(run, observations=(*run.observations, row))
-            return _with_pending(_turn(run, observations=(*numbers, observation.number)))
-        case EvidenceChosen(evidence):
-            return replace(run, evidence=evidence)
-        case AnswerDelta(text):
-            return replace(run, answer=run.answer + text)
-        case AnswerReady(text, told):
-            return replace(run, answer=text, answer_final=True, told=told)
-        case CitationChecked(citation):
-            return replace(run, citations=(*run.citations, citation))
-        case Marked(observation, mark):
-            return _with_pending(replace(run, marks={**run.marks, observation: mark}))
-        case TurnEnded(raw, thought, finish, timings):
-            return _turn(
-                run, status="done", raw=raw, thought=thought, finish=finish, timings=timings, read=0, to_read=0
-            )
-        case RunEnded(why, _, seconds):
-            return replace(run, running=False, ended=why, seconds=seconds, turns=_close_last(run.turns))
-    return run
-
-
-def _decided(run: RunState, event: Decided) -> RunState:
-    decisions = {decision.observation: decision for decision in event.decisions}
-    rows, notes = [], list(run.notes)
-    for row in run.observations:
-        decision = decisions.get(row.number)
-        if decision is None:
-            rows.append(row)
-            continue
-        masked_at = (row.masked_at or event.turn) if decision.state == "masked" else 0
-        now = replace(row, state=decision.state, reason=decision.reason, pending=decision.state, masked_at=masked_at)
-        if (row.state == "masked") != (now.state == "masked"):
-            kind: Literal["masked", "shown"] = "masked" if now.state == "masked" else "shown"
-            notes.append(Note(event.turn, _change(now), kind))
-        rows.append(now)
-    return replace(run, policy=run.next_policy, observations=tuple(rows), notes=tuple(notes))
-
-
-def _change(row: ObservationRow) -> str:
-    name = f"{row.number} {row.observation.tool}"
-    if row.state == "masked":
-        return f"masked {name}  {row.before:,} → {row.after:,} tokens  {row.reason}"
-    return f"shown again {name}  {row.observation.header_tokens:,} → {row.before:,} tokens  {row.reason}"
-
-
-def _turn(run: RunState, **changes: Any) -> RunState:
-    """The run with its last turn changed; unchanged where it has none."""
-    if not run.turns:
-        return run
-    return replace(run, turns=(*run.turns[:-1], replace(run.turns[-1], **changes)))
-
-
-def _close_last(turns: tuple[TurnRow, ...]) -> tuple[TurnRow, ...]:
-    if turns and turns[-1].status != "done":
-        return (*turns[:-1], replace(turns[-1], status="stopped", read=0, to_read=0))
-    return turns
-
-
-def _noted(run: RunState, text: str, kind: Literal["error", "info"]) -> RunState:
-    return replace(run, notes=(*run.notes, Note(run.turns[-1].number if run.turns else 0, text, kind)))
-
-
-def _first_turn_inside(run: RunState) -> int:
+def first_turn_inside(run: RunState) -> int:
     """The first turn whose observations the window will show at the next turn; 0 where it shows them all."""
-    window = run.next_policy.window
+    policy = run.next_policy
     effective = sorted({row.turn for row in run.observations if not row.observation.error})
-    return effective[-window] if 0 < window <= len(effective) else 0
-
-
-def _with_pending(run: RunState) -> RunState:
-    """What each observation will be at the next turn, after what the user said since the last decisions."""
-    first = _first_turn_inside(run)
-
-    def pending(row: ObservationRow) -> State:
-        mark = run.marks.get(row.number, "none")
-        if mark == "mask":
-            return "masked"
-        if row.observation.error:
-            return "kept"
-        if mark == "pin":
-            return "pinned"
-        return "live" if mark == "unmask" or row.turn >= first else "masked"
-
-    rows = tuple(replace(row, pending=pending(row)) for row in run.observations)
-    return replace(run, observations=rows)
+    tokens = [sum(row.observation.body_tokens for row in run.observations if row.turn == turn) for turn in effective]
+    return released(effective, tokens, policy.window, turns=policy.batch_turns, tokens=policy.batch_tokens)

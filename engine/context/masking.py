@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engine.context.transcript import Turn
 from engine.protocol import Decision, Mark, Observation, Policy
+from engine.window import cutoff, released
 
 
 def decide(
@@ -29,7 +30,8 @@ def decide(
     """
     effective = [index for index, turn in enumerate(turns) if turn.effective]
     start = cutoff(effective, policy.window)
-    gone = released(turns, effective, policy)
+    weights = [sum(each.body_tokens for each in turns[index].observations) for index in effective]
+    gone = released(effective, weights, policy.window, turns=policy.batch_turns, tokens=policy.batch_tokens)
     decisions = tuple(
         _decision(observation, index < start, index < gone, policy.window, marks.get(observation.number, "none"))
         for index, turn in enumerate(turns)
@@ -41,32 +43,6 @@ def decide(
         sizes = {observation.number: observation.body_tokens for turn in turns for observation in turn.observations}
     unread = {observation.number for observation in turns[-1].observations}
     return _squeeze(decisions, sizes, room, unread)
-
-
-def cutoff(effective: Sequence[int], window: int) -> int:
-    """Where the window begins: at the ``window``-th of the ``effective`` places from the end. What is before is masked.
-
-    0, so that nothing is before, where ``window`` is not positive or there are fewer such places.
-    """
-    return effective[-window] if 0 < window <= len(effective) else 0
-
-
-def released(turns: Sequence[Turn], effective: Sequence[int], policy: Policy) -> int:
-    """The place before which stale observations are masked: :func:`cutoff`, or one of before while a batch fills up.
-
-    Follows the run from its beginning, so that what is masked stays masked while the policy is the same.
-    """
-    batches = policy.batch_turns > 1 or policy.batch_tokens > 0
-    if not batches:
-        return cutoff(effective, policy.window)
-    done = 0
-    for count in range(1, len(effective) + 1):
-        start = cutoff(effective[:count], policy.window)
-        waiting = [index for index in effective if done <= index < start]
-        tokens = sum(each.body_tokens for index in waiting for each in turns[index].observations)
-        full = 0 < policy.batch_turns <= len(waiting) or 0 < policy.batch_tokens <= tokens
-        done = start if waiting and full else done
-    return done
 
 
 def _decision(observation: Observation, stale: bool, gone: bool, window: int, mark: Mark) -> Decision:

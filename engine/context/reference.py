@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.context.masking import cutoff
+from engine.window import cutoff
 
 Dialect = Literal["openai", "harmony"]
 

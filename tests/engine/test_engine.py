@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from engine.context.segments import View
 from engine.engine import Engine
 from engine.errors import ModelMissing
 from engine.model.base import LanguageModel
+from engine.model.edits import Mode
 from engine.model.scripted import ScriptedModel
 from engine.protocol import (
     AnswerNow,
@@ -38,6 +40,7 @@ from engine.protocol import (
     PageOpened,
     Policy,
     PolicySet,
+    Priced,
     RunEnded,
     RunStarted,
     Search,
@@ -160,6 +163,50 @@ def test_marks_and_policy_are_written_down_and_take_effect_at_the_next_turn(talk
     written = kept(settings, ended.session)
     assert [(event.policy, event.turn) for event in written if isinstance(event, PolicySet)] == [(Policy(window=1), 3)]
     assert [(event.observation, event.mark) for event in written if isinstance(event, Marked)] == [(1, "pin")]
+
+
+def test_what_a_change_will_cost_is_told_before_it_is_paid(talk: Converse) -> None:
+    model = Paced([*SEARCHES[:4], act("answer", text="So.")])
+    one = talk(model)
+    one.send(Ask(QUESTION, policy=Policy(window=2)))
+    model.go(3)
+    one.until(TurnEnded, 3)
+    model.reached(4)
+    first = next(event.observation for event in one.of(Observed))
+    back = one.ask(SetMark(1, "unmask"), Priced)
+    assert (back.observation, back.mark, back.frees) == (1, "unmask", -first.body_tokens)
+    assert back.reads == first.body_tokens, "the cache carries on: nothing else is read"
+    undone = one.ask(SetMark(1, "none"), Priced)
+    assert (undone.frees, undone.reads) == (first.body_tokens, -first.body_tokens)
+    wider = one.ask(SetMasking(Policy(window=0)), Priced)
+    assert (wider.observation, wider.frees) == (0, -first.body_tokens)
+    model.go(2)
+    one.until(RunEnded)
+    assert one.of(CacheEdited)[-1].decoded > 0
+    one.send(SetMark(1, "pin"))
+    one.until(Marked)
+    one.close()
+    assert len(one.of(Priced)) == 3, "without a run there is nobody to pay"
+
+
+@pytest.mark.parametrize(
+    ("cache", "mode", "batch"), [("auto", "strict", 4), ("auto", "carry", 0), ("strict", "strict", 0)]
+)
+def test_where_an_edit_is_dear_masks_go_in_batches(
+    cache: str, mode: Mode, batch: int, settings: Settings, folder: Path
+) -> None:
+    told: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    engine = Engine(
+        replace(settings, cache=cache),
+        told.put,
+        load_model=lambda _: ScriptedModel(STORY, mode=mode),
+        embedder=HashEmbedder(),
+    )
+    engine.handle(Ask(QUESTION))
+    while not isinstance(event := told.get(timeout=PATIENCE), RunStarted):
+        pass
+    engine.close()
+    assert event.policy == Policy(window=settings.window, batch_turns=batch)
 
 
 def test_what_is_marked_after_a_run_holds_for_the_follow_up(talk: Converse) -> None:

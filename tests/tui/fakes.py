@@ -54,11 +54,18 @@ from engine.protocol import (
 )
 from engine.settings import Settings
 from tui.app import DeepSearchApp
-from tui.state import fold_all
+from tui.fold import fold_all
 
 START = 1_790_000_000.0
 QUESTION = "What happens to an observation when it leaves the window, and how do I keep one?"
-MODEL = ModelInfo(name="qwen3-4b-instruct", format="guided", parameters=4_000_000_000, context=8192, trained=32768)
+MODEL = ModelInfo(
+    name="qwen3-4b-instruct",
+    format="guided",
+    parameters=4_000_000_000,
+    context=8192,
+    trained=32768,
+    cache="carry+repair",
+)
 QUESTIONS = (
     "What does the context map show?",
     "How do I keep an observation from being masked?",

@@ -36,8 +36,8 @@ from engine.settings import Settings
 from tests.tui import fakes
 from tests.tui.test_safe import drawn
 from tui.app import DeepSearchApp
+from tui.fold import fold_all
 from tui.screens.reader import Reader
-from tui.state import fold_all
 from tui.widgets.answer import numbered
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail

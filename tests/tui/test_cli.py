@@ -21,7 +21,7 @@ from tests.engine import story
 from tests.tui import fakes
 from tui import cli
 from tui.bridge import OnEvent
-from tui.state import fold_all
+from tui.fold import fold_all
 
 NO_MODEL = ("--model", "/nowhere/none.gguf")
 

@@ -41,8 +41,8 @@ from engine.protocol import (
 )
 from tests.tui import fakes
 from tui import plain
+from tui.fold import fold_all
 from tui.plain import Conversation
-from tui.state import fold_all
 
 INDEXED = fakes.INDEXED
 NO_MODEL = Failed("ModelMissing", "There is no model file.", "Install the starter model.")

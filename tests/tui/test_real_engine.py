@@ -31,7 +31,7 @@ from engine.protocol import (
 from engine.sessions import Journal
 from engine.settings import Settings, load_settings
 from tui.bridge import EngineProcess
-from tui.state import fold_all
+from tui.fold import fold_all
 
 pytestmark = [pytest.mark.model, pytest.mark.embedder, pytest.mark.timeout(600)]
 

@@ -50,7 +50,8 @@ from engine.protocol import (
 )
 from tests.engine import story
 from tests.tui import fakes
-from tui.state import AppState, RunState, fold, fold_all
+from tui.fold import fold, fold_all
+from tui.state import AppState, RunState
 
 DELTAS = (ThoughtDelta, AnswerDelta)
 MODEL = ModelInfo("tiny", context=2048)

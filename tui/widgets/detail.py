@@ -35,7 +35,7 @@ def head(turn: TurnRow, call: CallRow | None, row: ObservationRow | None) -> Con
     if turn.view_tokens and row is None:
         rows += [_label("reads"), line(f"{turn.view_tokens:,} tokens")]
     if turn.status == "done" and turn.timings.prompt_tokens:
-        rows += [_label("time"), line(words.timing(turn.timings))]
+        rows += [_label("time"), line(words.timing(turn))]
     return lines(rows)
 
 

@@ -6,6 +6,7 @@ from textual.content import Content
 
 from tui.safe import Part, line, short
 from tui.state import AppState, RunState
+from tui.widgets import words
 from tui.widgets.bars import count, duration, meter
 
 _PHASES = {"reading": "reading", "thinking": "thinking", "calling": "searching", "done": "next", "stopped": "stopped"}
@@ -56,6 +57,9 @@ def status(state: AppState, width: int, now: float) -> Content:
     seconds = max(0.0, now - run.started_at) if run.running and run.started_at else run.seconds
     if seconds:
         groups.append([(duration(seconds), "dim")])
+    if seen := run.reused + run.decoded:
+        how = words.CACHE.get(run.model.cache, run.model.cache)
+        groups.append([(f"cache {run.reused / seen:.0%} reused, {how}", "dim")])
     parts = groups[0]
     for group in groups[1:]:
         joined = [*parts, "  ", *group]

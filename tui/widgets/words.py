@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.protocol import Citation, CitationState, Observation, State, Timings
+from engine.protocol import Citation, CitationState, Observation, State
 from tui.safe import short
-from tui.state import ObservationRow
+from tui.state import ObservationRow, TurnRow
 from tui.widgets.bars import count, duration
 
 SIGN: Mapping[State, str] = {"live": "●", "masked": "⊘", "pinned": "^", "kept": "!"}
@@ -54,12 +54,21 @@ def size(row: ObservationRow) -> str:
     return f"{count(row.before)}→{count(row.after)}" if row.state == "masked" else count(row.before)
 
 
-def timing(timings: Timings) -> str:
+def timing(turn: TurnRow) -> str:
     """Where a turn's time went."""
-    read = f"read {timings.prompt_tokens:,} tokens, {timings.reused_tokens:,} from the cache, in {duration(timings.prefill_seconds)}"
+    timings = turn.timings
+    repaired = f" ({turn.repaired:,} of them again, as what they had read was masked or shown)" if turn.repaired else ""
+    read = (
+        f"saw {timings.prompt_tokens:,} tokens, {timings.reused_tokens:,} of them from the cache;"
+        f" read {timings.prompt_tokens - timings.reused_tokens:,}{repaired} in {duration(timings.prefill_seconds)}"
+    )
     wrote = f"wrote {timings.generated_tokens:,} in {duration(timings.decode_seconds)}"
     tools = f"calls {duration(timings.tool_seconds)}" if timings.tool_seconds else ""
     return " · ".join(part for part in (read, wrote, tools) if part)
+
+
+CACHE: Mapping[str, str] = {"strict": "read again", "carry": "carried", "carry+repair": "carried + repaired"}
+"""How the model's cache follows a mask, in a word or two."""
 
 
 def where(uri: str) -> str:

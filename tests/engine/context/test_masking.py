@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.context.masking import cutoff, decide
+from engine.context.masking import decide
 from engine.context.reference import mask_messages
 from engine.context.transcript import Transcript
 from engine.protocol import Decision, Mark, Policy
+from engine.window import cutoff
 from tests.engine.context.strategies import POLICIES, marks_on, observation, run_of, transcripts, turn
 
 
