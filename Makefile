@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # One OpenMP thread: with two on two busy cores torch spends its time in barriers.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check bench bench-cache answers screenshots clean
+.PHONY: run test check bench bench-fidelity bench-cache answers screenshots clean
 
 run: $(READY)
 	$(BIN)/deepsearch-tui demo
@@ -25,6 +25,9 @@ bench: $(READY)
 
 bench-cache: $(READY)
 	$(BIN)/python -m tests.bench.cache --write
+
+bench-fidelity: $(READY)
+	$(BIN)/python -m tests.bench.cache.fidelity --write
 
 answers: $(READY)
 	$(BIN)/python -m tests.answers

@@ -28,7 +28,7 @@ from engine.errors import GenerationFailed
 from engine.model.edits import Held, Insert, Mode, Plan, Redo, Remove, Span, plan
 
 CHUNK = 256
-"""Prompt tokens decoded at a time: how often progress is told."""
+"""Prompt tokens decoded at a time, at most: how often progress is told."""
 
 _MAIN, _SCRATCH = 0, 1
 
@@ -72,6 +72,7 @@ class Cache:
         self.memory = memory
         self.mode: Mode = mode if memory.edit else "strict"
         self.resync = resync
+        self.chunk = CHUNK
         self.settling = False
         """Whether what is being decoded must not be aborted. Whoever polls for an abort has to ask."""
         self._moved = False  # cells were moved, but only on paper: the next decode does it
@@ -298,8 +299,8 @@ class Cache:
         lib.llama_memory_seq_rm(native, _SCRATCH, -1, -1)
         lib.llama_memory_seq_cp(native, _MAIN, _SCRATCH, 0, at)
         try:
-            for start in range(0, len(tokens), CHUNK):
-                self._decode(tokens[start : start + CHUNK], at + start, _SCRATCH, logits=False)
+            for start in range(0, len(tokens), self.chunk):
+                self._decode(tokens[start : start + self.chunk], at + start, _SCRATCH, logits=False)
         except (Aborted, _Refused):
             lib.llama_memory_seq_rm(native, _SCRATCH, -1, -1)
             raise
@@ -312,8 +313,8 @@ class Cache:
     def _append(self, tokens: Sequence[int]) -> Iterator[int]:
         if not self._tail:
             self._tail_at = self._next
-        for start in range(0, len(tokens), CHUNK):
-            chunk = tokens[start : start + CHUNK]
+        for start in range(0, len(tokens), self.chunk):
+            chunk = tokens[start : start + self.chunk]
             before = self._next
             try:
                 self._decode(chunk, before, _MAIN, logits=start + len(chunk) == len(tokens))

@@ -134,7 +134,7 @@ def _drift(model: LlamaCppModel) -> float:
     for _ in range(_MOVES):
         model.cache.move_all(_FAR)
         _follow(model, spans)
-    return _divergence(before, model.logits())
+    return divergence(before, model.logits())
 
 
 def _follow(model: LlamaCppModel, spans: list[Span]) -> None:
@@ -215,13 +215,13 @@ def _heard(model: LlamaCppModel) -> list[Any]:
 def _agreement(exact: list[Any], other: list[Any]) -> Agreement:
     pairs = list(zip(exact, other, strict=True))
     return Agreement(
-        sum(_divergence(a, b) for a, b in pairs) / len(pairs),
+        sum(divergence(a, b) for a, b in pairs) / len(pairs),
         sum(int(a.argmax() == b.argmax()) for a, b in pairs),
         len(pairs),
     )
 
 
-def _divergence(exact: Any, other: Any) -> float:
+def divergence(exact: Any, other: Any) -> float:
     """KL(exact || other) in nats of two rows of logits."""
     import numpy as np
 

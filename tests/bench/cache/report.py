@@ -141,10 +141,10 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
     return "\n".join(lines)
 
 
-def replace_block(page: str, block: str) -> str:
+def replace_block(page: str, block: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
     """The page with ``block`` between its two marks and nothing else changed. Raises ValueError without the marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"the page lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}"
+        raise ValueError(f"the page lacks {marks[0]} or {marks[1]}")
+    return f"{before}{begin}\n\n{block.strip()}\n\n{end}{after}"
