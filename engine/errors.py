@@ -5,6 +5,7 @@
     DeepSearchError
     ├── SettingsError             a setting is unknown or has a bad value
     ├── ProtocolError             a line on the pipe is not a command or event
+    ├── FilterError               a filter of a search cannot be understood
     ├── SourceError               a source could not do what was asked; the agent reads it as an observation
     │   └── NotFound              no such page, link or document
     ├── LibraryError              the index on disk
@@ -40,6 +41,10 @@ class SettingsError(DeepSearchError):
 
 class ProtocolError(DeepSearchError):
     """A line on the pipe is not a known command, or not JSON at all."""
+
+
+class FilterError(DeepSearchError):
+    """A filter of a search cannot be understood, or nothing could ever pass it."""
 
 
 class SourceError(DeepSearchError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import threading
 import zlib
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from engine.errors import LibraryCorrupt, LibraryError
 from engine.sources.library.extract import Extracted, Section
+from engine.sources.library.filters import Brief
 
 REBUILD = "Rebuild it with: deepsearch-tui index --rebuild. Your files are only read again, never touched."
 
@@ -67,6 +70,16 @@ def _packed(document: Extracted) -> tuple[bytes, str]:
     return zlib.compress(document.text.encode()), json.dumps(sections)
 
 
+def _changed(path: Path, mtime_ns: int) -> float:
+    """When a file changed, in Unix seconds. Where that was too fresh to be noted the file itself is asked."""
+    if mtime_ns < 0:
+        try:
+            mtime_ns = path.stat().st_mtime_ns
+        except OSError:
+            return 0.0
+    return mtime_ns / 1e9
+
+
 _COLUMNS = tuple(each.name for each in fields(Record))
 _UPSERT = (
     f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
@@ -103,6 +116,25 @@ class Documents:
         with self._use() as db:
             query = f"SELECT {', '.join(_COLUMNS)} FROM documents WHERE id IN ({', '.join('?' * len(wanted))})"
             return {row[0]: Record(*row) for row in db.execute(query, wanted)}
+
+    def briefs(self) -> list[Brief]:
+        """What filters look at, of everything that can be searched. Small enough to be asked for with each search."""
+        with self._use() as db:
+            rows = db.execute("SELECT id, shown, path, kind, mtime_ns FROM documents WHERE hash != ''").fetchall()
+        briefs = []
+        for each, shown, raw, kind, mtime_ns in rows:
+            path = os.fsdecode(raw)
+            briefs.append(Brief(each, shown, path, kind, _changed(Path(path), mtime_ns)))
+        return briefs
+
+    def named(self, name: str) -> list[str]:
+        """The ids of the documents whose path ends with this name, whatever the case of its letters, by path."""
+        below = "%/" + re.sub(r"([%_\\])", r"\\\1", name)
+        with self._use() as db:
+            rows = db.execute(
+                "SELECT id FROM documents WHERE '/' || shown LIKE ? ESCAPE '\\' AND hash != '' ORDER BY shown", (below,)
+            )
+            return [row[0] for row in rows]
 
     def by_uri(self, uri: str) -> Record | None:
         """The record of the document with this uri, if there is one."""

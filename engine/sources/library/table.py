@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,10 @@ _OLD = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Row:
-    """A chunk as it is stored. ``hash`` names its text, ``vector`` is None until it is embedded."""
+    """A chunk as it is stored. ``hash`` names its text, ``vector`` is None until it is embedded.
+
+    ``score`` is by BM25, where the row was found by its words; it is not stored.
+    """
 
     document: str
     number: int
@@ -44,6 +47,7 @@ class Row:
     text: str
     hash: str
     vector: Vectors | None = None
+    score: float = field(default=0.0, compare=False)
 
     @property
     def id(self) -> str:
@@ -88,21 +92,30 @@ class Table:
             found = table.search().select(["document"]).to_arrow()["document"].value_counts().to_pylist()
         return {each["values"]: each["counts"] for each in found}
 
-    def search_text(self, query: str, limit: int) -> list[Row]:
-        """The rows that share words with the query, best by BM25 first."""
-        words = _words(query)
+    def search_text(self, query: str, limit: int, where: str = "", *, every: bool = False) -> list[Row]:
+        """The rows that share words with the query, or have every one of them, best by BM25 first.
+
+        ``where``: a condition in SQL that the rows must meet, here and below.
+        """
         with self._use() as table:
             from lancedb.query import MatchQuery
 
-            search = table.search(MatchQuery(words, "words"), query_type="fts").select([*_COLUMNS, "_score"])
+            words = MatchQuery(_words(query), "words", operator="AND" if every else "OR")
+            search = _where(table.search(words, query_type="fts"), where).select([*_COLUMNS, "_score"])
             return _rows(search.limit(limit).to_arrow())
 
-    def search_vector(self, vector: Vectors, limit: int) -> list[Row]:
+    def search_vector(self, vector: Vectors, limit: int, where: str = "") -> list[Row]:
         """The rows nearest in meaning, nearest first. Rows without a vector are not among them."""
         with self._use() as table:
             search = table.search(vector, vector_column_name="vector", query_type="vector").distance_type("cosine")
             # Refining compares exact vectors again where an index holds rounded ones; without an index it does nothing.
-            return _rows(search.refine_factor(10).select([*_COLUMNS, "_distance"]).limit(limit).to_arrow())
+            search = _where(search.refine_factor(10), where).select([*_COLUMNS, "_distance"])
+            return _rows(search.limit(limit).to_arrow())
+
+    def rows(self, where: str, limit: int) -> list[Row]:
+        """Rows that meet a condition, in no order."""
+        with self._use() as table:
+            return _rows(_where(table.search(), where).select(list(_COLUMNS)).limit(limit).to_arrow())
 
     def pending(self, limit: int) -> list[Row]:
         """Rows that have no vector yet."""
@@ -248,6 +261,10 @@ def _words(text: str) -> str:
     return text.replace("_", " ")
 
 
+def _where(search: Any, where: str) -> Any:
+    return search.where(where, prefilter=True) if where else search
+
+
 def _quoted(values: Collection[str]) -> str:
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
@@ -262,7 +279,8 @@ def _parts(table: Any, column: str) -> int:
 
 def _rows(found: Any) -> list[Row]:
     columns = [found[name].to_pylist() for name in _COLUMNS[:-1]]
-    return [Row(*values) for values in zip(*columns, _matrix(found), strict=True)]
+    scores = found["_score"].to_pylist() if "_score" in found.column_names else [0.0] * found.num_rows
+    return [Row(*values) for values in zip(*columns, _matrix(found), scores, strict=True)]
 
 
 def _matrix(found: Any) -> list[Vectors | None]:
