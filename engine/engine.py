@@ -52,6 +52,7 @@ from engine.sessions import Journal
 from engine.settings import Settings
 from engine.sources.library import Library
 from engine.sources.library.embed import Embedder, MiniLM
+from engine.sources.library.filters import Filters
 
 Emit = Callable[[Event], None]
 
@@ -318,8 +319,10 @@ class Engine:
 
     def _search(self, command: Search) -> None:
         began = time.monotonic()
-        hits = self._library(command.library or self._settings.library).search(command.query, command.limit)
-        self._emit(SearchResults(command.query, hits, time.monotonic() - began))
+        filters = Filters(command.paths, command.types, command.since)
+        library = self._library(command.library or self._settings.library)
+        found = library.find(command.query, command.limit, filters)
+        self._emit(SearchResults(command.query, found.hits, time.monotonic() - began, found.note))
 
     def _open_page(self, uri: str, library: str) -> None:
         document = self._library(library or self._settings.library).open(uri)

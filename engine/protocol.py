@@ -173,6 +173,9 @@ class Hit:
 
     ``score`` is the fused rank score; ``text_rank`` and ``vector_rank`` are 1-based places in the two
     result lists, 0 where the part did not return it. ``similarity`` is the cosine to the query, or 0.
+    ``text_score`` is by BM25, or 0. ``exact_rank`` is the place among what holds the query's names as they are written,
+    or 0. ``path`` is what a person is shown of ``uri``. Where ``chunks`` neighbours are joined in one hit, ranks and
+    scores are those of the best.
     """
 
     uri: str
@@ -185,6 +188,10 @@ class Hit:
     text_rank: int = 0
     vector_rank: int = 0
     similarity: float = 0.0
+    text_score: float = 0.0
+    exact_rank: int = 0
+    path: str = ""
+    chunks: int = 1
 
 
 @dataclass(frozen=True)
@@ -278,11 +285,17 @@ class CancelIndex(Command):
 
 @dataclass(frozen=True)
 class Search(Command):
-    """Search the library once, without a model."""
+    """Search the library once, without a model.
+
+    ``paths``, ``types`` and ``since`` narrow it down, as :class:`engine.sources.library.filters.Filters` says.
+    """
 
     query: str
     library: str = ""
     limit: int = 10
+    paths: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -550,9 +563,12 @@ class IndexEnded(Event):
 
 @dataclass(frozen=True)
 class SearchResults(Event):
+    """``note``: where nothing was found, why, and what to try."""
+
     query: str
     hits: tuple[Hit, ...]
     seconds: float
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from engine.clean import clean_line
@@ -12,11 +12,13 @@ from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, Library
 from engine.sources.base import Document
 from engine.sources.library.documents import Documents, Record
 from engine.sources.library.embed import Embedder, MiniLM
+from engine.sources.library.filters import Filters
 from engine.sources.library.heavy import load_lancedb
 from engine.sources.library.ingest import Ingest
 from engine.sources.library.lock import writing
+from engine.sources.library.query import parse
 from engine.sources.library.roots import Roots, add
-from engine.sources.library.search import search
+from engine.sources.library.search import PARTS, Found, Part, search
 from engine.sources.library.table import Table
 
 Progress = Callable[[IndexProgress], None]
@@ -57,10 +59,33 @@ class Library:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
-        """The best hits first, by words and meaning; by words alone where vectors or the model are missing."""
+        """The best hits first, by words and meaning; by words alone where vectors or the model are missing.
+
+        Who asks here cannot be told to ask otherwise: where no chunk holds a quoted phrase, its words will do.
+        """
+        found = self.find(query, limit)
+        if not found.hits and (asked := parse(query)).phrases:
+            found = self.find(asked.text, limit)
+        return found.hits
+
+    def find(
+        self, query: str, limit: int = 10, filters: Filters | None = None, *, parts: Collection[Part] = PARTS
+    ) -> Found:
+        """The same among the documents that pass the filters. Phrases in double quotes must be found as they are.
+
+        ``parts``: which lists go into the answer; for measuring. Raises FilterError.
+        """
         if not self._documents.exists() or not self._documents.any_text():
-            return ()
-        return search(query, limit, table=self._table, documents=self._documents, embedder=self._embedder)
+            return Found((), f"The library {self._name!r} is empty. Index something: deepsearch-tui index PATH")
+        return search(
+            query,
+            limit,
+            table=self._table,
+            documents=self._documents,
+            embedder=self._embedder,
+            filters=filters,
+            parts=parts,
+        )
 
     def open(self, uri: str) -> Document:
         """A document as it was when it was indexed, whatever became of its file. Raises NotFound."""

@@ -1,20 +1,31 @@
-"""Full text and vectors searched side by side and fused into one list."""
+"""Full text and vectors searched side by side and fused into one list.
+
+Each half is asked for more than is wanted, the lists are fused by the places in them, and only then cut. A third list
+holds what contains the names of the query as they are written, since both halves take a name apart.
+"""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 from engine.errors import EmbedderMissing
 from engine.protocol import Hit
+from engine.sources.library import filters as filtering
+from engine.sources.library import viewports
 from engine.sources.library.documents import Documents
 from engine.sources.library.embed import Embedder
+from engine.sources.library.filters import Filters
+from engine.sources.library.query import Query, condition, holds, parse
 from engine.sources.library.table import Row, Table
 
 if TYPE_CHECKING:
     from engine.sources.library.embed import Vectors
+
+Part = Literal["text", "vector", "exact"]
+PARTS: frozenset[Part] = frozenset(get_args(Part))
 
 DEPTH = 50
 """Rows asked of each half. Cutting after the fusion, not before it, finds more."""
@@ -22,77 +33,169 @@ DEPTH = 50
 RRF_K = 10
 """How fast a place in a list loses its worth: 1 / (RRF_K + place)."""
 
-PER_SECTION = 2
-"""Hits from one section of one document. More would only crowd out other places."""
+EXACT_DEPTH = 200
+"""Rows with all the parts of a name that are looked through for the name itself."""
 
-_ALIKE = 0.9
-"""Two chunks with this share of their words in common say the same."""
+EXACT_WEIGHT = 1.0
+"""What a place in the list of names is worth against one in the other two."""
 
 
-def search(query: str, limit: int, *, table: Table, documents: Documents, embedder: Embedder) -> tuple[Hit, ...]:
-    """The best ``limit`` hits. Without a model, or before there are vectors, by words alone."""
-    if limit <= 0 or not query.strip():
-        return ()
-    wanted: Vectors | None
-    by_text = table.search_text(query, DEPTH)
-    try:
-        wanted = embedder.query(query)
-    except EmbedderMissing:
-        wanted = None
-    by_vector = [] if wanted is None else table.search_vector(wanted, DEPTH)
-    rows = {row.id: row for row in (*by_text, *by_vector)}
-    text_ranks = {row.id: place for place, row in enumerate(by_text, start=1)}
-    vector_ranks = {row.id: place for place, row in enumerate(by_vector, start=1)}
+@dataclass(frozen=True)
+class Found:
+    """The hits, best first; where there are none, ``note`` says why and what to try."""
+
+    hits: tuple[Hit, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The rows that each part of a search returned, best first."""
+
+    text: Sequence[Row] = ()
+    vector: Sequence[Row] = ()
+    exact: Sequence[Row] = ()
+
+    def rows(self) -> dict[str, Row]:
+        """All rows by id. A row found by its words comes with their score."""
+        return {row.id: row for row in (*self.exact, *self.vector, *self.text)}
+
+
+def search(
+    asked: str,
+    limit: int,
+    *,
+    table: Table,
+    documents: Documents,
+    embedder: Embedder,
+    filters: Filters | None = None,
+    parts: Collection[Part] = PARTS,
+) -> Found:
+    """The best ``limit`` hits. Without a model, or before there are vectors, by words alone.
+
+    Chunks without a phrase of the query are no hits. Raises FilterError.
+    """
+    query = parse(asked)
+    if limit <= 0 or not query.text:
+        return Found(())
+    where = _and(*map(condition, query.phrases))
+    if filters and filters != Filters():
+        known = documents.briefs()
+        within = filtering.apply(filters, known)
+        if not within:
+            return Found((), f"The filters leave none of {len(known):,} documents. Try wider ones.")
+        where = _and(_within(within, [each.id for each in known]), where)
+    wanted = _vector(embedder, query.text) if "vector" in parts else None
+    lists = _ask(query, wanted, where, table, documents, parts)
+    return _found(query, lists, limit, wanted, documents)
+
+
+def _ask(
+    query: Query, wanted: Vectors | None, where: str, table: Table, documents: Documents, parts: Collection[Part]
+) -> Lists:
+    text = table.search_text(query.text, DEPTH, where) if "text" in parts else []
+    vector = [] if wanted is None else table.search_vector(wanted, DEPTH, where)
+    exact = exact_rows(query, where, table, documents) if "exact" in parts else []
+    if query.phrases and not (text or vector):
+        text = table.rows(where, DEPTH)  # a phrase of words that the index leaves out, such as "to be or not to be"
+        text.sort(key=lambda row: (row.document, row.number))
+    return Lists(text, vector, exact)
+
+
+def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, documents: Documents) -> Found:
+    rows = lists.rows()
+    text, vector, exact = places(lists.text), places(lists.vector), places(lists.exact)
     # What has no vector yet could not be in the second list: its place by words stands for both.
-    not_yet = {row.id: text_ranks[row.id] for row in by_text if by_vector and row.vector is None}
-    scores = fuse(text_ranks, vector_ranks | not_yet)
+    not_yet = {row.id: text[row.id] for row in lists.text if lists.vector and row.vector is None}
+    scores = fuse((text, 1.0), (vector | not_yet, 1.0), (exact, EXACT_WEIGHT))
     known = documents.get({row.document for row in rows.values()})
-    ordered = [rows[each] for each in scores if rows[each].document in known]
     hits = []
-    for row in trim(ordered, limit):
-        record = known[row.document]
+    for view in viewports.arrange([rows[each] for each in scores if rows[each].document in known], limit):
+        record, best, whole = known[view.best.document], view.best, view.whole
         hit = Hit(
             uri=record.uri,
             title=record.title,
-            heading=row.heading,
-            first=row.first,
-            last=row.last,
-            text=row.text,
-            score=scores[row.id],
-            text_rank=text_ranks.get(row.id, 0),
-            vector_rank=vector_ranks.get(row.id, 0),
-            similarity=0.0 if wanted is None or row.vector is None else float(row.vector @ wanted),
+            heading=best.heading,
+            first=whole.first,
+            last=whole.last,
+            text=whole.text,
+            score=scores[best.id],
+            text_rank=text.get(best.id, 0),
+            vector_rank=vector.get(best.id, 0),
+            similarity=0.0 if wanted is None or best.vector is None else float(best.vector @ wanted),
+            text_score=best.score if best.id in text else 0.0,
+            exact_rank=exact.get(best.id, 0),
+            path=record.shown,
+            chunks=view.chunks,
         )
         hits.append(hit)
-    return tuple(hits)
+    return Found(tuple(hits), "" if hits else _why_nothing(query))
 
 
-def fuse(*ranks: Mapping[str, int]) -> dict[str, float]:
-    """Reciprocal rank fusion: the score of each id, best first; equal scores in a fixed order."""
+def places(rows: Sequence[Row]) -> dict[str, int]:
+    """The 1-based place of each row's id."""
+    return {row.id: place for place, row in enumerate(rows, start=1)}
+
+
+def fuse(*lists: tuple[Mapping[str, int], float]) -> dict[str, float]:
+    """Reciprocal rank fusion of lists with their weights: the score of each id, best first; ties in a fixed order."""
     scores: dict[str, float] = {}
-    for places in ranks:
-        for each, place in places.items():
-            scores[each] = scores.get(each, 0.0) + 1 / (RRF_K + place)
+    for ranks, weight in lists:
+        for each, place in ranks.items():
+            scores[each] = scores.get(each, 0.0) + weight / (RRF_K + place)
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
 
-def trim(rows: Iterable[Row], limit: int) -> Sequence[Row]:
-    """The first ``limit`` rows, without those that repeat an earlier one or crowd its section."""
-    kept: list[Row] = []
-    words: list[frozenset[str]] = []
-    sections: Counter[tuple[str, str]] = Counter()
-    for row in rows:
-        if len(kept) == limit:
-            break
-        section = (row.document, row.heading)
-        own = frozenset(re.findall(r"\w+", row.text.lower()))
-        if sections[section] == PER_SECTION or any(_alike(own, other) for other in words):
-            continue
-        sections[section] += 1
-        kept.append(row)
-        words.append(own)
-    return kept
+def exact_rows(query: Query, where: str, table: Table, documents: Documents) -> list[Row]:
+    """Rows that hold the query's names as they are written, those with more of them first, then by BM25.
+
+    For the name of a file the beginning of that file comes before all.
+    """
+    begins: dict[str, Row] = {}
+    found: dict[str, Row] = {}
+    held: Counter[str] = Counter()
+    for name in query.names:
+        pattern = holds(name)
+        rows = table.search_text(name, EXACT_DEPTH, where, every=True)
+        if query.bare and len(rows) == EXACT_DEPTH:  # there may be more, and this name is all that is asked for
+            rows = table.search_text(name, DEPTH, _and(where, condition(name)), every=True)
+        for row in rows:
+            if pattern.search(row.text):
+                found.setdefault(row.id, row)
+                held[row.id] += 1
+        if "." in name and (files := documents.named(name.strip("/"))[:DEPTH]):
+            first = table.rows(_and(where, _in(files), "number = 0"), DEPTH)
+            begins |= {row.id: row for row in sorted(first, key=lambda row: files.index(row.document))}
+    ordered = sorted(found.values(), key=lambda row: (-held[row.id], -row.score, row.id))
+    return list((begins | {row.id: row for row in ordered}).values())[:DEPTH]
 
 
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    return bool(one) and len(one & other) >= _ALIKE * len(one | other)
+def _vector(embedder: Embedder, text: str) -> Vectors | None:
+    try:
+        return embedder.query(text)
+    except EmbedderMissing:
+        return None
+
+
+def _and(*conditions: str) -> str:
+    return " AND ".join(each for each in conditions if each)
+
+
+def _within(wanted: Sequence[str], known: Sequence[str]) -> str:
+    """The condition that keeps to some of the documents, said of the fewer: long lists take long to read."""
+    if len(wanted) == len(known):
+        return ""
+    if 2 * len(wanted) <= len(known):
+        return _in(wanted)
+    return f"NOT {_in(sorted(set(known) - set(wanted)))}"
+
+
+def _in(documents: Sequence[str]) -> str:
+    return "document IN (" + ", ".join(f"'{each}'" for each in documents) + ")"
+
+
+def _why_nothing(query: Query) -> str:
+    if query.phrases:
+        quoted = " and ".join(f"“{each}”" for each in query.phrases)
+        return f"No chunk holds {quoted} as it is written. Try it without the quotes."
+    return "No chunk has any of these words. Try other words, or fewer filters."
