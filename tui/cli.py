@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine import __version__
-from engine.errors import DeepSearchError
+from engine.errors import DeepSearchError, FilterError
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -49,7 +49,7 @@ class Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             if error.hint:
                 click.echo(f"hint: {error.hint}", err=True)
-            ctx.exit(1)
+            ctx.exit(2 if isinstance(error, FilterError) else 1)
         except KeyboardInterrupt:
             ctx.exit(130)
 
@@ -147,17 +147,55 @@ def index(ctx: click.Context, paths: tuple[str, ...], library: str | None, rebui
     _talk(ctx, json, lambda conversation: conversation.index(command), library=library)
 
 
+def _since(_: click.Context, __: click.Parameter, value: str | None) -> float:
+    from datetime import datetime
+
+    from engine.sources.library.filters import since
+
+    return since(value, datetime.now().astimezone()) if value is not None else 0.0
+
+
+def _patterns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns that mean something wherever the engine runs."""
+    from engine.sources.library.filters import check
+
+    return check(values)
+
+
 @main.command()
 @click.argument("query", callback=_some)
 @_library
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many hits.")
-@_json
+@click.option(
+    "--path",
+    "paths",
+    multiple=True,
+    callback=_patterns,
+    metavar="GLOB",
+    help="Only documents whose path fits, as in a .gitignore: *.md, notes/**, ~/docs. '!GLOB' leaves out. Repeatable.",
+)
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this kind or ending: html, md. Repeatable.")
+@click.option("--since", callback=_since, metavar="DATE|AGE", help="Only what changed since: 2025-01-31, 12h, 3d, 2w.")
+@click.option("--json", is_flag=True, help="Print the hits, best first, one JSON object a line.")
 @click.pass_context
-def search(ctx: click.Context, query: str, library: str | None, limit: int, json: bool) -> None:
-    """Search the library once, without a model."""
+def search(
+    ctx: click.Context,
+    query: str,
+    library: str | None,
+    limit: int,
+    paths: tuple[str, ...],
+    types: tuple[str, ...],
+    since: float,
+    json: bool,
+) -> None:
+    """Search the library once, without a model.
+
+    Words are searched by what they say and what they mean. A "phrase in double quotes" must stand as it is written;
+    names such as set_num_threads, --no-verify or notes.md are found as such. Each hit tells its place in every list.
+    """
     from engine.protocol import Search
 
-    command = Search(query, library or "", limit)
+    command = Search(query, library or "", limit, paths, types, since)
     _talk(ctx, json, lambda conversation: conversation.search(command), library=library)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import IO
 
 from engine import errors, protocol
@@ -101,20 +102,22 @@ class Conversation:
         return ERROR
 
     def search(self, command: Search) -> int:
-        """Print ranked hits."""
-        for event in self._until(command, SearchResults):
+        """Print ranked hits; as JSON one hit a line, and nothing else."""
+        for event in self._until(command, SearchResults, quiet=True):
             if isinstance(event, SearchResults):
-                if not self.json:
-                    _hits(event, self.out)
-                    if not event.hits:
-                        print("Nothing was found.", file=self.err)
+                (_hits_as_json if self.json else _hits)(event, self.out)
+                if not event.hits:
+                    print("Nothing was found.", file=self.err)
+                    if event.note:
+                        print(f"hint: {event.note}", file=self.err)
                 return OK if event.hits else NOT_TOLD
             if isinstance(event, Failed):
-                return self._failed(event)
+                code = self._failed(event)
+                return USAGE if event.error == errors.FilterError.__name__ else code
         return ERROR
 
-    def _until(self, command: Command, last: type[Event]) -> Iterator[Event]:
-        """Send a command and yield what is told, up to an event of the kind ``last``.
+    def _until(self, command: Command, last: type[Event], *, quiet: bool = False) -> Iterator[Event]:
+        """Send a command and yield what is told, up to an event of the kind ``last``. ``quiet``: do not print it as JSON.
 
         The first ctrl+c stops the work and lets it end in order, whatever this process was just doing; the second one,
         or the first where there is nothing to stop, is raised.
@@ -130,11 +133,11 @@ class Conversation:
 
         before = signal.signal(signal.SIGINT, interrupt)
         try:
-            yield from self._told(command, last)
+            yield from self._told(command, last, quiet)
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def _told(self, command: Command, last: type[Event]) -> Iterator[Event]:
+    def _told(self, command: Command, last: type[Event], quiet: bool) -> Iterator[Event]:
         self._door.send(command)
         while True:
             try:
@@ -145,7 +148,7 @@ class Conversation:
                 for stop in (Stop(), CancelIndex()):
                     self._door.send(stop)
                 continue
-            if self.json:
+            if self.json and not quiet:
                 print(protocol.encode(event), file=self.out, flush=True)
             if isinstance(event, EngineStopped):
                 event = Failed("EngineStopped", event.reason, "Every finished turn is in the journal.")
@@ -228,10 +231,26 @@ def _progress(event: IndexProgress) -> str:
 
 
 def _hits(event: SearchResults, out: IO[str]) -> None:
+    """Where, how well in each part, and the lines that show why."""
+    from engine.sources.library.snippet import snippet
+
     for place, hit in enumerate(event.hits, start=1):
-        parts = f"text {hit.text_rank or '-'}, meaning {hit.vector_rank or '-'}"
-        print(f"{place}. {hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}  ({parts})", file=out)
-        print(f"   {' '.join(hit.text.split())[:240]}\n", file=out)
+        print(f"{place}. {hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}", file=out)
+        text = f"text #{hit.text_rank} {hit.text_score:.1f}" if hit.text_rank else "text -"
+        meaning = f"meaning #{hit.vector_rank} {hit.similarity:.2f}" if hit.vector_rank else "meaning -"
+        exact = f" · as written #{hit.exact_rank}" if hit.exact_rank else ""
+        print(f"   {hit.score:.3f} = {text} · {meaning}{exact}", file=out)
+        shown = snippet(hit.text, hit.first, event.query)
+        print(f"   L{shown.line}: {shown.text}\n", file=out)
+
+
+def _hits_as_json(event: SearchResults, out: IO[str]) -> None:
+    from engine.sources.library.snippet import snippet
+
+    for place, hit in enumerate(event.hits, start=1):
+        shown = snippet(hit.text, hit.first, event.query)
+        told = {"place": place, **asdict(hit), "snippet": shown.text, "snippet_line": shown.line}
+        print(json.dumps(told, ensure_ascii=False), file=out, flush=True)
 
 
 def _report(event: IndexEnded, out: IO[str]) -> None:

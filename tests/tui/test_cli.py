@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from engine.sessions import Journal
 from engine.settings import Settings
 from tests.engine import story
 from tests.tui import fakes
-from tui import cli
+from tui import cli, plain
 from tui.bridge import OnEvent
 from tui.fold import fold_all
 
@@ -107,6 +108,33 @@ def test_options_for_every_command_and_a_command_s_own(tmp_path: Path, engines: 
     assert [settings.library for settings in engines.settings] == ["work", "home"]
     assert engines.settings[0].model == "/m.gguf"
     assert engines.commands == [Search("oil", "", 10), Search("oil", "home", 3)]
+
+
+def test_the_filters_of_a_search(tmp_path: Path, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = time.time()
+    options = ["--path", "*.md", "--path", "./notes", "--type", "md", "--type", "html", "--since", "3d"]
+    assert run(tmp_path, "search", "oil", *options).exit_code == plain.NOT_TOLD
+    (command,) = engines.commands
+    assert isinstance(command, Search)
+    assert (command.paths, command.types) == (("*.md", str(tmp_path.resolve() / "notes")), ("md", "html"))
+    assert 0 <= command.since - (before - 3 * 86400) < 60
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--since", "soon", "neither a date nor an age"),
+        ("--since", "2999-01-01", "to come"),
+        ("--path", "!", "no pattern"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused_before_anything_starts(
+    tmp_path: Path, engines: Engines, option: str, value: str, said: str
+) -> None:
+    done = run(tmp_path, "search", "oil", option, value)
+    assert done.exit_code == plain.USAGE and said in done.stderr and "hint: " in done.stderr
+    assert engines.commands == []
 
 
 def test_paths_are_indexed_as_whole_paths(tmp_path: Path, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:

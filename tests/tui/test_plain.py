@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -257,19 +258,58 @@ def test_trouble_of_its_own_ends_indexing(failed: Failed) -> None:
 
 # ── search ───────────────────────────────────────────────────────────────────────────────────────
 
-HIT = Hit("/docs/keys.md", "Keys", "Keys > Marks", 6, 7, "p  pin:\n  it stays live", 0.03, text_rank=2)
+HIT = Hit(
+    "/docs/keys.md",
+    "Keys",
+    "Keys > Marks",
+    6,
+    7,
+    "m  mask\np  pin:\n  it stays live",
+    0.03,
+    text_rank=2,
+    text_score=4.25,
+)
+NAMED = Hit(
+    "/a.md", "A", "", 1, 1, "Pin it.", 0.02, vector_rank=3, similarity=0.456, exact_rank=1, path="a.md", chunks=2
+)
 
 
-def test_hits_are_ranked_lines_on_stdout() -> None:
-    talk = Talk([SearchResults("pin", (HIT,), 0.1)])
+def test_hits_are_ranked_with_the_score_of_each_part_and_the_lines_that_show_why() -> None:
+    talk = Talk([SearchResults("pin", (HIT, NAMED), 0.1)])
     assert talk.conversation.search(Search("pin")) == plain.OK
-    assert talk.out == "1. /docs/keys.md:6-7  Keys > Marks  (text 2, meaning -)\n   p pin: it stays live\n\n"
+    assert talk.out.splitlines() == [
+        "1. /docs/keys.md:6-7  Keys > Marks",
+        "   0.030 = text #2 4.2 · meaning -",
+        "   L6: m mask p pin: it stays live",
+        "",
+        "2. /a.md:1-1  A",
+        "   0.020 = text - · meaning #3 0.46 · as written #1",
+        "   L1: Pin it.",
+        "",
+    ]
 
 
-def test_nothing_found_is_said_and_has_its_own_exit_code() -> None:
-    talk = Talk([SearchResults("pin", (), 0.1)])
+def test_as_json_it_is_one_hit_a_line_and_nothing_else() -> None:
+    warming = [EngineReady(protocol=1, version="0", pid=1), LibraryOpened("default", 0, 0, 0)]
+    talk = Talk([SearchResults("pin", (HIT, NAMED), 0.1)], warming=warming, json=True)
+    assert talk.conversation.search(Search("pin")) == plain.OK
+    first, second = map(json.loads, talk.out.splitlines())
+    assert {"place": 1, "uri": "/docs/keys.md", "first": 6, "text_rank": 2, "text_score": 4.25}.items() <= first.items()
+    assert first["text"] == HIT.text and first["snippet_line"] == 6
+    assert (second["place"], second["path"], second["exact_rank"], second["similarity"]) == (2, "a.md", 1, 0.456)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_found_is_said_with_what_to_try_and_has_its_own_exit_code(as_json: bool) -> None:
+    talk = Talk([SearchResults("pin", (), 0.1, "Try other words.")], json=as_json)
     assert talk.conversation.search(Search("pin")) == plain.NOT_TOLD
-    assert (talk.out, talk.err) == ("", "Nothing was found.\n")
+    assert (talk.out, talk.err) == ("", "Nothing was found.\nhint: Try other words.\n")
+
+
+def test_a_filter_that_cannot_hold_is_a_bad_command_line() -> None:
+    talk = Talk([Failed("FilterError", "There is no type 'x'.", "There are: html.")])
+    assert talk.conversation.search(Search("pin", types=("x",))) == plain.USAGE
+    assert talk.err == "error: There is no type 'x'.\nhint: There are: html.\n"
 
 
 def test_a_search_needs_no_model() -> None:
@@ -286,9 +326,15 @@ def test_a_search_in_a_damaged_library_fails() -> None:
 def test_as_json_a_failure_is_an_event_on_stdout_and_words_on_stderr() -> None:
     opened = LibraryOpened("default", 0, 0, 0)
     talk = Talk([DAMAGED], warming=[EngineReady(protocol=1, version="0", pid=1), opened], json=True)
-    assert talk.conversation.search(Search("pin")) == plain.ERROR
+    assert talk.conversation.index(IndexPaths(("/a",))) == plain.ERROR
     assert [decode_event(line) for line in talk.out.splitlines()][1:] == [opened, DAMAGED]
     assert talk.err.startswith("error: ")
+
+
+def test_as_json_a_failed_search_is_words_on_stderr_alone() -> None:
+    talk = Talk([DAMAGED], json=True)
+    assert talk.conversation.search(Search("pin")) == plain.ERROR
+    assert (talk.out, talk.err) == ("", "error: The index cannot be used.\nhint: Rebuild it.\n")
 
 
 # ── ctrl+c ───────────────────────────────────────────────────────────────────────────────────────
