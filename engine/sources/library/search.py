@@ -36,9 +36,6 @@ RRF_K = 10
 EXACT_DEPTH = 200
 """Rows with all the parts of a name that are looked through for the name itself."""
 
-EXACT_WEIGHT = 1.0
-"""What a place in the list of names is worth against one in the other two."""
-
 
 @dataclass(frozen=True)
 class Found:
@@ -94,11 +91,13 @@ def _ask(
     query: Query, wanted: Vectors | None, where: str, table: Table, documents: Documents, parts: Collection[Part]
 ) -> Lists:
     text = table.search_text(query.text, DEPTH, where) if "text" in parts else []
+    if query.phrases and not text and "text" in parts:
+        text = table.rows(where, DEPTH)  # a phrase of words that the index leaves out, such as "to be or not to be"
     vector = [] if wanted is None else table.search_vector(wanted, DEPTH, where)
     exact = exact_rows(query, where, table, documents) if "exact" in parts else []
-    if query.phrases and not (text or vector):
-        text = table.rows(where, DEPTH)  # a phrase of words that the index leaves out, such as "to be or not to be"
-        text.sort(key=lambda row: (row.document, row.number))
+    # Rows of one score come in whatever order the table's files have just now.
+    text.sort(key=lambda row: (-row.score, row.id))
+    vector.sort(key=lambda row: (-_cosine(row, wanted), row.id))
     return Lists(text, vector, exact)
 
 
@@ -107,7 +106,7 @@ def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, docum
     text, vector, exact = places(lists.text), places(lists.vector), places(lists.exact)
     # What has no vector yet could not be in the second list: its place by words stands for both.
     not_yet = {row.id: text[row.id] for row in lists.text if lists.vector and row.vector is None}
-    scores = fuse((text, 1.0), (vector | not_yet, 1.0), (exact, EXACT_WEIGHT))
+    scores = fuse(text, vector | not_yet, exact)
     known = documents.get({row.document for row in rows.values()})
     hits = []
     for view in viewports.arrange([rows[each] for each in scores if rows[each].document in known], limit):
@@ -122,7 +121,7 @@ def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, docum
             score=scores[best.id],
             text_rank=text.get(best.id, 0),
             vector_rank=vector.get(best.id, 0),
-            similarity=0.0 if wanted is None or best.vector is None else float(best.vector @ wanted),
+            similarity=_cosine(best, wanted),
             text_score=best.score if best.id in text else 0.0,
             exact_rank=exact.get(best.id, 0),
             path=record.shown,
@@ -132,17 +131,21 @@ def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, docum
     return Found(tuple(hits), "" if hits else _why_nothing(query))
 
 
+def _cosine(row: Row, wanted: Vectors | None) -> float:
+    return 0.0 if wanted is None or row.vector is None else float(row.vector @ wanted)
+
+
 def places(rows: Sequence[Row]) -> dict[str, int]:
     """The 1-based place of each row's id."""
     return {row.id: place for place, row in enumerate(rows, start=1)}
 
 
-def fuse(*lists: tuple[Mapping[str, int], float]) -> dict[str, float]:
-    """Reciprocal rank fusion of lists with their weights: the score of each id, best first; ties in a fixed order."""
+def fuse(*lists: Mapping[str, int]) -> dict[str, float]:
+    """Reciprocal rank fusion: the score of each id, best first; equal scores in a fixed order."""
     scores: dict[str, float] = {}
-    for ranks, weight in lists:
+    for ranks in lists:
         for each, place in ranks.items():
-            scores[each] = scores.get(each, 0.0) + weight / (RRF_K + place)
+            scores[each] = scores.get(each, 0.0) + 1 / (RRF_K + place)
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -31,12 +31,12 @@ from typing import Literal
 
 from engine.sources.library.extract.html import extract_html
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same packages would give other queries."""
 
 SETS = ("heading", "asked", "sentence", "what", "identifier")
 PER_SET = 250
-CHARACTERS_A_CHUNK = 640
+CHARACTERS_A_CHUNK = 520
 """Roughly; to know how many documents make a corpus of so many chunks."""
 
 _LARGEST = 300_000

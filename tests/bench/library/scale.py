@@ -21,6 +21,7 @@ import numpy as np
 from engine.sources.library import chunk as chunking
 from engine.sources.library.embed import Embedder
 from engine.sources.library.extract.html import extract_html
+from engine.sources.library.query import condition
 from engine.sources.library.table import Row, Table
 from tests.bench.library.quality import percentiles
 from tests.bench.library.shelf import Shelf
@@ -38,6 +39,7 @@ class Size:
 
     chunks: int
     text: tuple[float, float]
+    phrase: tuple[float, float]
     flat: tuple[float, float]
     indexed: tuple[float, float]
     recall: float
@@ -64,6 +66,8 @@ def measure(shelf: Shelf, embedder: Embedder, chunks: int, texts: list[str]) -> 
             number += 1
         text_build = _timed(table.tidy)
         text = _each(lambda place: table.search_text(wanted[place].text, 10), len(wanted))
+        phrases = [" ".join(texts[place * 7].split()[4:7]) for place in range(len(wanted))]
+        phrase = _each(lambda place: table.search_text(phrases[place], 10, condition(phrases[place])), len(phrases))
         flat = _each(lambda place: table.search_vector(asked[place], 10), len(wanted))
         table.close()
         table = Table(Path(place) / "chunks", held.shape[1], "rotated", index_vectors_from=chunks // 2)
@@ -77,7 +81,7 @@ def measure(shelf: Shelf, embedder: Embedder, chunks: int, texts: list[str]) -> 
         recall = _recall(found, asked, everything)
         megabytes = sum(each.stat().st_size for each in Path(place).rglob("*") if each.is_file()) / 1e6
         table.close()
-    return Size(chunks, text, flat, indexed, recall, text_build, vector_build, megabytes)
+    return Size(chunks, text, phrase, flat, indexed, recall, text_build, vector_build, megabytes)
 
 
 def real_texts(trees: Path, embedder: Embedder, most: int) -> list[str]:
