@@ -36,6 +36,9 @@ RRF_K = 10
 EXACT_DEPTH = 200
 """Rows with all the parts of a name that are looked through for the name itself."""
 
+MOST_HELD = 1000
+"""Rows with a phrase that are named one by one from then on, so that the whole table is read for it only once."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -75,30 +78,31 @@ def search(
     query = parse(asked)
     if limit <= 0 or not query.text:
         return Found(())
-    where = _and(*map(condition, query.phrases))
+    where = ""
     if filters and filters != Filters():
         known = documents.briefs()
         within = filtering.apply(filters, known)
         if not within:
             return Found((), f"The filters leave none of {len(known):,} documents. Try wider ones.")
-        where = _and(_within(within, [each.id for each in known]), where)
+        where = _within(within, [each.id for each in known])
+    held: list[Row] = []
+    if query.phrases:
+        where = _and(where, *map(condition, query.phrases))
+        held = table.rows(where, MOST_HELD)
+        if len(held) < MOST_HELD:
+            where = _in("id", [row.id for row in held])
+    if query.phrases and not held:
+        return Found((), _why_nothing(query))
     wanted = _vector(embedder, query.text) if "vector" in parts else None
-    lists = _ask(query, wanted, where, table, documents, parts)
-    return _found(query, lists, limit, wanted, documents)
-
-
-def _ask(
-    query: Query, wanted: Vectors | None, where: str, table: Table, documents: Documents, parts: Collection[Part]
-) -> Lists:
     text = table.search_text(query.text, DEPTH, where) if "text" in parts else []
-    if query.phrases and not text and "text" in parts:
-        text = table.rows(where, DEPTH)  # a phrase of words that the index leaves out, such as "to be or not to be"
     vector = [] if wanted is None else table.search_vector(wanted, DEPTH, where)
     exact = exact_rows(query, where, table, documents) if "exact" in parts else []
     # Rows of one score come in whatever order the table's files have just now.
     text.sort(key=lambda row: (-row.score, row.id))
     vector.sort(key=lambda row: (-_cosine(row, wanted), row.id))
-    return Lists(text, vector, exact)
+    # A phrase may be of words that the index leaves out, such as "to be or not to be".
+    lists = Lists(text or sorted(held, key=lambda row: row.id)[:DEPTH], vector, exact)
+    return _found(query, lists, limit, wanted, documents)
 
 
 def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, documents: Documents) -> Found:
@@ -159,15 +163,16 @@ def exact_rows(query: Query, where: str, table: Table, documents: Documents) -> 
     held: Counter[str] = Counter()
     for name in query.names:
         pattern = holds(name)
-        rows = table.search_text(name, EXACT_DEPTH, where, every=True)
-        if query.bare and len(rows) == EXACT_DEPTH:  # there may be more, and this name is all that is asked for
-            rows = table.search_text(name, DEPTH, _and(where, condition(name)), every=True)
-        for row in rows:
-            if pattern.search(row.text):
-                found.setdefault(row.id, row)
-                held[row.id] += 1
+        scanned: list[Row] = []
+        rows = [each for each in table.search_text(name, EXACT_DEPTH, where, every=True) if pattern.search(each.text)]
+        if query.bare and len(rows) < DEPTH:
+            # This name is all that is asked for. To the index os.path.join is one word, so os.path is not in it.
+            scanned = table.rows(_and(where, condition(name)), DEPTH)
+        for row in {row.id: row for row in (*scanned, *rows)}.values():
+            found.setdefault(row.id, row)
+            held[row.id] += 1
         if "." in name and (files := documents.named(name.strip("/"))[:DEPTH]):
-            first = table.rows(_and(where, _in(files), "number = 0"), DEPTH)
+            first = table.rows(_and(where, _in("document", files), "number = 0"), DEPTH)
             begins |= {row.id: row for row in sorted(first, key=lambda row: files.index(row.document))}
     ordered = sorted(found.values(), key=lambda row: (-held[row.id], -row.score, row.id))
     return list((begins | {row.id: row for row in ordered}).values())[:DEPTH]
@@ -189,12 +194,12 @@ def _within(wanted: Sequence[str], known: Sequence[str]) -> str:
     if len(wanted) == len(known):
         return ""
     if 2 * len(wanted) <= len(known):
-        return _in(wanted)
-    return f"NOT {_in(sorted(set(known) - set(wanted)))}"
+        return _in("document", wanted)
+    return f"NOT {_in('document', sorted(set(known) - set(wanted)))}"
 
 
-def _in(documents: Sequence[str]) -> str:
-    return "document IN (" + ", ".join(f"'{each}'" for each in documents) + ")"
+def _in(column: str, ids: Sequence[str]) -> str:
+    return f"{column} IN (" + ", ".join(f"'{each}'" for each in ids) + ")"
 
 
 def _why_nothing(query: Query) -> str:

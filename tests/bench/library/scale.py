@@ -22,6 +22,7 @@ from engine.sources.library import chunk as chunking
 from engine.sources.library.embed import Embedder
 from engine.sources.library.extract.html import extract_html
 from engine.sources.library.query import condition
+from engine.sources.library.search import MOST_HELD
 from engine.sources.library.table import Row, Table
 from tests.bench.library.quality import percentiles
 from tests.bench.library.shelf import Shelf
@@ -67,7 +68,7 @@ def measure(shelf: Shelf, embedder: Embedder, chunks: int, texts: list[str]) -> 
         text_build = _timed(table.tidy)
         text = _each(lambda place: table.search_text(wanted[place].text, 10), len(wanted))
         phrases = [" ".join(texts[place * 7].split()[4:7]) for place in range(len(wanted))]
-        phrase = _each(lambda place: table.search_text(phrases[place], 10, condition(phrases[place])), len(phrases))
+        phrase = _each(lambda place: table.rows(condition(phrases[place]), MOST_HELD), len(phrases))
         flat = _each(lambda place: table.search_vector(asked[place], 10), len(wanted))
         table.close()
         table = Table(Path(place) / "chunks", held.shape[1], "rotated", index_vectors_from=chunks // 2)

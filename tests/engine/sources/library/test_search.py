@@ -238,6 +238,29 @@ def test_a_name_among_hundreds_with_its_parts_is_found(library: Library, tmp_pat
     assert Path(library.find("get_request", 3).hits[0].uri).name == "right.txt"
 
 
+def test_a_name_inside_a_longer_one_is_found_by_words_alone(
+    library: Library, tmp_path: Path, embedder: HashEmbedder
+) -> None:
+    embedder.missing = True
+    (tmp_path / "a.txt").write_text("Call os.path.join(a, b) to join them.\n")
+    (tmp_path / "b.txt").write_text("The path of the os is long.\n")
+    library.index([tmp_path / "a.txt", tmp_path / "b.txt"])
+    assert Path(library.find("os.path").hits[0].uri).name == "a.txt"
+
+
+def test_a_phrase_in_very_many_chunks_is_ranked_like_any_words(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.sources.library.search.MOST_HELD", 4)
+    for number in range(12):
+        sign = "gull" if number == 7 else f"sign{number}"
+        (tmp_path / f"{number}.txt").write_text(f"The old lamp has a {sign} on it.\n")
+    (tmp_path / "other.txt").write_text("A lamp that is old has a gull, a gull.\n")
+    library.index([tmp_path])
+    hits = library.find('"old lamp" gull', 20).hits
+    assert len(hits) == 12 and "gull" in hits[0].text
+
+
 @pytest.mark.parametrize("query", ["keys.md", "docs/keys.md", "KEYS.md", "what is in keys.md?"])
 def test_the_name_of_a_file_finds_its_beginning(guide: Library, query: str) -> None:
     hit = guide.find(query).hits[0]
