@@ -6,7 +6,10 @@ READY  := $(VENV)/.ready
 # One OpenMP thread: with two on two busy cores torch spends its time in barriers.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test check bench bench-fidelity bench-cache answers screenshots clean
+# What the benchmark of the library is told: --write renews docs/benchmarks.md.
+LIBRARY ?= --write
+
+.PHONY: run test check bench bench-cache bench-fidelity corpora bench-library answers screenshots clean
 
 run: $(READY)
 	$(BIN)/deepsearch-tui demo
@@ -28,6 +31,12 @@ bench-cache: $(READY)
 
 bench-fidelity: $(READY)
 	$(BIN)/python -m tests.bench.cache.fidelity --write
+
+corpora: $(READY)
+	$(BIN)/python -m tests.bench.library.fetch
+
+bench-library: corpora
+	$(BIN)/python -m tests.bench.library $(LIBRARY)
 
 answers: $(READY)
 	$(BIN)/python -m tests.answers

@@ -71,11 +71,14 @@ def condition(phrase: str) -> str:
 
 
 def _pattern(name: str, *, look: bool = True) -> str:
-    """A regular expression. Without ``look`` it does without looking around, which the table's expressions cannot do."""
-    body = r"\s+".join(re.escape(word) for word in name.split())
-    before = after = ""
-    if re.match(r"\w", name):
+    """A regular expression. Without ``look`` it does without looking around, which the table's expressions cannot do.
+
+    A hyphen joins words to one name: git-commit does not stand in git-commit-tree. That is slow to tell, so it is told
+    only where it matters.
+    """
+    before = after = r"\b"
+    if "-" in name:
         before = r"(?<!\w)(?<!\w-)" if look else r"(?:^|[^\w-]|[^\w]-)"
-    if re.search(r"\w$", name):
         after = r"(?!\w)(?!-\w)" if look else r"(?:$|[^\w-]|-(?:$|[^\w]))"
-    return before + body + after
+    body = r"\s+".join(re.escape(word) for word in name.split())
+    return (before if re.match(r"\w", name) else "") + body + (after if re.search(r"\w$", name) else "")
