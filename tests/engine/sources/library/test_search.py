@@ -189,11 +189,13 @@ def test_the_table_and_the_engine_agree_on_what_holds_a_name(library: Library, t
     for number, line in enumerate(lines):
         (tmp_path / f"{number:02}.txt").write_text(f"{line}\n")
     library.index([tmp_path / f"{number:02}.txt" for number in range(len(lines))])
-    found = {Path(hit.uri).read_text()[:-1] for hit in library.find(f'"{name}"', 100).hits}
-    distinct = {
-        " ".join(re.findall(r"\w+", line.lower())): line for line in reversed(lines) if holds(name).search(line)
-    }
-    assert {" ".join(re.findall(r"\w+", line.lower())) for line in found} == set(distinct)
+    found = {Path(hit.uri).read_text() for hit in library.find(f'"{name}"', 100).hits}
+    assert {_words(each) for each in found} == {_words(each) for each in lines if holds(name).search(each)}
+
+
+def _words(text: str) -> frozenset[str]:
+    """Of two texts with the same words one is shown."""
+    return frozenset(re.findall(r"\w+", text.lower()))
 
 
 def test_two_phrases_must_both_be_there(guide: Library) -> None:
