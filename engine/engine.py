@@ -92,7 +92,7 @@ class Engine:
         self._run: Run | None = None  # the one under way, once it is prepared
         self._recorder: Recorder | None = None  # of the session at hand
         self._said: list[Event] = []  # marks and policies set before there was one
-        self._policy = Policy(settings.window, batch_turns=settings.batch_turns, batch_tokens=settings.batch_tokens)
+        self._policy = settings.policy
         self._caches = Caches(settings)
         self._cancel_index: threading.Event | None = None
 

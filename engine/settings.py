@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import SettingsError
+from engine.protocol import Policy
 
 APP = "deepsearch-tui"
 ENV_PREFIX = "DEEPSEARCH_"
@@ -127,6 +128,11 @@ class Settings:
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+    @property
+    def policy(self) -> Policy:
+        """How runs are masked where nothing else is said."""
+        return Policy(self.window, batch_turns=self.batch_turns, batch_tokens=self.batch_tokens)
 
     @property
     def caches_dir(self) -> Path:

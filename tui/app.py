@@ -71,7 +71,7 @@ class DeepSearchApp(App[None]):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self.state = AppState()
+        self.state = AppState(policy=settings.policy)
         self.door: Door | None = None
         self._door_factory = door_factory
         self._settings = settings

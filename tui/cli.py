@@ -58,10 +58,18 @@ class Commands(click.Group):
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where libraries, sessions and logs are kept.")
 @click.option("--model", help="A .gguf file instead of the one in the settings.")
 @click.option("--library", help="The library to use instead of the one in the settings.")
+@click.option(
+    "--cache",
+    type=click.Choice(["auto", "strict", "carry", "carry+repair"]),
+    help="How the model's cache follows a mask: read the rest again, carry it on, or carry and repair it.",
+)
+@click.option(
+    "--batch", "batch_turns", type=click.IntRange(0, 1000), metavar="N", help="Mask old turns N at a time; 0 chooses."
+)
 @click.option("--in-process", is_flag=True, help="Run the engine in this process, for debugging.")
 @click.version_option(__version__, prog_name="deepsearch-tui")
 @click.pass_context
-def main(ctx: click.Context, /, in_process: bool, **given: str | None) -> None:
+def main(ctx: click.Context, /, in_process: bool, **given: str | int | None) -> None:
     """Ask questions of your own documents, and see what the model sees.
 
     Without a command the app opens; with one or more PATHs it indexes them first.
@@ -227,14 +235,13 @@ def ask(
     json: bool,
 ) -> None:
     """Answer one question. Turns and masking decisions go to stderr, the answer to stdout."""
-    from engine.protocol import Ask, Policy
+    from engine.protocol import Ask
 
     settings, _ = ctx.obj(library=library, window=window)
     journal = _journal(settings)  # opened here first, so that setting a damaged one aside does not end the question
     session = journal.resolve(session) if session else ""
     journal.close()
-    policy = Policy(window=settings.window)
-    command = Ask(question, session, settings.library, policy, max_turns or 0)
+    command = Ask(question, session, settings.library, settings.policy, max_turns or 0)
     _talk(ctx, json, lambda conversation: conversation.ask(command), library=library, window=window)
 
 
