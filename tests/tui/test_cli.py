@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 import engine
 from engine.protocol import Ask, Command, Event, IndexEnded, IndexPaths, Search, SearchResults, decode_event
 from engine.sessions import Journal
-from engine.settings import Settings
+from engine.settings import CACHES, Settings
 from tests.engine import story
+from tests.engine.model import tiny
 from tests.tui import fakes
 from tui import cli, plain
 from tui.bridge import OnEvent
@@ -368,3 +369,48 @@ def test_in_a_terminal_the_app_opens_and_quits(tmp_path: Path) -> None:
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
     assert quitting and os.waitstatus_to_exitcode(status) == 0
+
+
+# ── models ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.model
+def test_a_model_is_tried_out_once_and_told_in_words(tmp_path: Path) -> None:
+    file = tiny.write(tmp_path / "small.gguf", "llama", context=4096)
+    first = run(tmp_path, "models", "check", str(file))
+    assert first.exit_code == 0, first.output
+    assert "small.gguf" in first.output and "as used: carry+repair" in first.output
+    assert "After a mask the rest is kept, same next word at" in first.output
+    again = run(tmp_path, "models", "check", str(file), "--json")
+    told = json.loads(again.stdout)
+    assert (told["mode"], told["moves"], told["way"]) == ("carry+repair", "shift", "as used")
+    every = [
+        json.loads(row) for row in run(tmp_path, "models", "check", str(file), "--all", "--json").stdout.splitlines()
+    ]
+    assert [row["way"] for row in every] == ["as used", "attention not fused", "keys and values in q8_0"]
+    assert every[0]["seconds"] == told["seconds"], "remembered, not tried again"
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("kind", "said"), [("mamba", "recurrent or hybrid"), ("gemma3", "a sliding window of 32 tokens")]
+)
+def test_what_a_memory_cannot_do_is_said(kind: tiny.Kind, said: str, tmp_path: Path) -> None:
+    file = tiny.write(tmp_path / "small.gguf", kind, context=4096)
+    result = run(tmp_path, "models", "check", str(file))
+    assert result.exit_code == 0
+    assert said in result.output
+
+
+def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    result = run(tmp_path, "models", "check", "/nowhere/none.gguf")
+    assert result.exit_code == 1 and "hint:" in result.stderr
+
+
+def test_every_way_of_the_cache_can_be_chosen(tmp_path: Path, engines: Engines) -> None:
+    [option] = [each for each in cli.main.params if each.name == "cache"]
+    assert tuple(option.type.choices) == CACHES
+    run(tmp_path, "--cache", "strict", "--batch", "3", "ask", "What?")
+    assert (engines.settings[0].cache, engines.settings[0].batch_turns) == ("strict", 3)
+    [asked] = [command for command in engines.commands if isinstance(command, Ask)]
+    assert asked.policy is not None and asked.policy.batch_turns == 3

@@ -226,6 +226,32 @@ def test_what_the_model_wrote_is_not_read_again(load: Callable[..., LlamaCppMode
     model.close()
 
 
+@pytest.mark.timeout(1200)
+def test_two_hundred_turns_leave_nothing_behind(load: Callable[..., LlamaCppModel]) -> None:
+    """No cell too many, no position off its place, no memory that grows."""
+    import psutil
+
+    model = load(mode="carry+repair", context=8192)
+    memory = psutil.Process().memory_info
+    settled = 0
+    start = message("system", "You read pages.", kind="system"), message("user", "What do they say?")
+    turns: list[Message] = []
+    for number in range(1, 201):
+        header, body = Segment("header", f"[{number}]\n", number), Segment("body", f"It is {number}.\n", number)
+        if number > 4:
+            turns[2 * (number - 4) - 1] = Message("user", (turns[2 * (number - 4) - 1].segments[0],))
+        turns += [message("assistant", f"open {number}", kind="call"), Message("user", (header, body))]
+        cost = model.read(view(*start, *turns))
+        assert number < 6 or cost.decoded - cost.repaired < 40
+        if number % 40 == 0:
+            check(model)
+            assert model.cache.positions == list(range(len(model.cache)))
+            settled = settled or memory().rss
+    assert sum(size.tokens for size in model.measure(view(*start, *turns))) == len(model.cache)
+    assert memory().rss - settled < 24 << 20
+    model.close()
+
+
 # ── when native code does not do as it is told ───────────────────────────────────────────────────
 
 
