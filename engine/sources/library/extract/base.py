@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from engine.errors import LibraryError
+
+MOST_TEXT = 50_000_000
+"""Characters of text a document may have: as many as the largest text file."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +36,24 @@ class Extracted:
     """A document as it is kept. ``text`` is canonical: clean, lines end with LF alone, and every offset counts in it.
 
     ``sections`` are in order and the first starts at 0. ``title`` is empty where the document names none.
+    ``pages``: where each page, slide, sheet, cell or mail begins, in order; an empty one begins where the next does.
+    Empty for kinds that have none. ``notes`` say what is missing from the text and why, in sentences for a person.
     """
 
     title: str
     text: str
     sections: tuple[Section, ...]
+    pages: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def page_at(pages: Sequence[int], offset: int) -> int:
+    """The 1-based page an offset is on, 0 where the document has no pages."""
+    return max(1, bisect_right(pages, offset)) if pages else 0
 
 
 class Extractor(Protocol):
-    """Turns the bytes of one file into text. Raises NotTextError where they hold none."""
+    """Turns the bytes of one file into text. Raises NotTextError or Unreadable where that cannot be done."""
 
     def __call__(self, data: bytes) -> Extracted: ...
 
@@ -47,7 +62,17 @@ class NotTextError(ValueError):
     """The bytes are not a text. The message says why, in words for a person."""
 
 
-def build(title: str, text: str, headings: Iterable[Heading]) -> Extracted:
+class Unreadable(LibraryError):
+    """No text can be made of one file: damaged, protected, not what its name says, or too much. The hint says what helps."""
+
+
+def build(
+    title: str,
+    text: str,
+    headings: Iterable[Heading],
+    pages: Sequence[int] = (),
+    notes: Sequence[str] = (),
+) -> Extracted:
     """The document cut into sections at its headings.
 
     A heading with nothing but a deeper heading under it joins that one: alone it would be a section without content.
@@ -63,6 +88,8 @@ def build(title: str, text: str, headings: Iterable[Heading]) -> Extracted:
         start = heading.start
         if deeper and not text[content:start].strip():
             start = sections.pop().start
+        elif sections[-1].start == start:
+            sections.pop()  # nothing stands under the heading before
         sections.append(Section(start, tuple(each.text for each in above)))
         content = heading.end
-    return Extracted(title, text, tuple(sections))
+    return Extracted(title, text, tuple(sections), tuple(pages), tuple(notes))

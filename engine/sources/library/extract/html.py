@@ -53,10 +53,16 @@ _BLOCKS = _SPACED | frozenset(
 
 def extract_html(data: bytes) -> Extracted:
     """A page's main content as text. Navigation, scripts and forms are left out, nothing else."""
+    declared = _CHARSET.search(data[:2048])
+    title, text, headings = read_html(decode(data, declared[1].decode("ascii") if declared else ""))
+    return build(title or next((each.text for each in headings), ""), text, headings)
+
+
+def read_html(markup: str) -> tuple[str, str, list[Heading]]:
+    """Title (empty if it names none), text and headings of a page, for documents that hold pages."""
     from selectolax.lexbor import LexborHTMLParser
 
-    declared = _CHARSET.search(data[:2048])
-    tree = LexborHTMLParser(decode(data, declared[1].decode("ascii") if declared else ""))
+    tree = LexborHTMLParser(markup)
     titles = tree.css_first("title")
     title = clean_line(titles.text()) if titles is not None else ""
     for node in tree.css(_DROPPED):
@@ -65,8 +71,7 @@ def extract_html(data: bytes) -> Extracted:
     root = _main(tree.body)
     if root is not None:
         page.write(root)
-    text, headings = page.finish()
-    return build(title or next((each.text for each in headings), ""), text, headings)
+    return title, *page.finish()
 
 
 def _main(body: LexborNode | None) -> LexborNode | None:

@@ -26,13 +26,14 @@ def extract_markdown(data: bytes) -> Extracted:
     """Markdown with ATX and Setext headings. Its title: the front matter's, else the first heading of level 1."""
     text = decode(data)
     front = _FRONT_MATTER.match(text)
-    headings = list(_headings(text, front.end() if front else 0))
+    headings = list(find_headings(text, front.end() if front else 0))
     named = _FRONT_TITLE.search(front[1]) if front else None
     title = clean_line(named[2]) if named else next((each.text for each in headings if each.level == 1), "")
     return build(title, text, headings)
 
 
-def _headings(text: str, start: int) -> Iterator[Heading]:
+def find_headings(text: str, start: int = 0) -> Iterator[Heading]:
+    """The headings of a clean text from ``start`` on."""
     fence = ""
     above, above_at = "", start  # the line before this one, where it may be the text of a Setext heading
     at = start
