@@ -88,8 +88,8 @@ def build(
         start = heading.start
         if deeper and not text[content:start].strip():
             start = sections.pop().start
-        elif sections[-1].start == start:
-            sections.pop()  # nothing stands under the heading before
+        elif not text[sections[-1].start : start].strip():
+            start = sections.pop().start  # nothing at all stands there
         sections.append(Section(start, tuple(each.text for each in above)))
         content = heading.end
     return Extracted(title, text, tuple(sections), tuple(pages), tuple(notes))

@@ -11,6 +11,7 @@ from engine.sources.library.extract.package import Event, Package
 from engine.sources.library.extract.write import Writer
 
 _HEADING = re.compile(r"heading ([1-9])$", re.IGNORECASE)
+_MOST_ABOVE = 20
 _LEFT_OUT = frozenset(("moveFrom", "del"))
 
 
@@ -19,7 +20,7 @@ def extract_docx(data: bytes) -> Extracted:
     package = Package(data, "Word document")
     main = package.main()
     parts = {each.kind: each.member for each in package.relations(main).values()}
-    body = _Body(_levels(package.events(parts.get("styles", ""))))
+    body = _Body(_styles(package.events(parts.get("styles", ""))))
     for event in package.events(main):
         body.take(event)
     for kind in ("footnote", "endnote"):
@@ -29,12 +30,13 @@ def extract_docx(data: bytes) -> Extracted:
 
 @dataclass
 class _Style:
-    level: int = -1
+    level: int = -1  # of a heading; 0 is the title of the document
+    item: bool = False  # of a list
     above: str = ""
 
 
-def _levels(events: Iterable[Event]) -> dict[str, int]:
-    """The heading level of each paragraph style that has one; 0 is the title of the document."""
+def _styles(events: Iterable[Event]) -> dict[str, _Style]:
+    """The styles of paragraphs, with what they inherit."""
     styles: dict[str, _Style] = {}
     style = _Style()
     for event in events:
@@ -52,15 +54,21 @@ def _levels(events: Iterable[Event]) -> dict[str, int]:
                 style.above = value
             case "outlineLvl" if style.level < 0:
                 style.level = _outline(value)
-    levels = {}
-    for name in styles:
-        at, seen = name, {""}
-        while at not in seen and at in styles and styles[at].level < 0:
-            seen.add(at)
-            at = styles[at].above
-        if at in styles and styles[at].level >= 0:
-            levels[name] = styles[at].level
-    return levels
+            case "numPr":
+                style.item = True
+    return {name: _inherited(styles, name) for name in styles}
+
+
+def _inherited(styles: dict[str, _Style], name: str) -> _Style:
+    """A style, with the level and the list of the nearest one above it that has them."""
+    level, item = -1, False
+    seen: set[str] = set()
+    while name in styles and name not in seen and len(seen) < _MOST_ABOVE:
+        seen.add(name)
+        level = styles[name].level if level < 0 else level
+        item |= styles[name].item
+        name = styles[name].above
+    return _Style(level, item)
 
 
 def _outline(value: str) -> int:
@@ -78,10 +86,10 @@ class _Paragraph:
 class _Body:
     """Paragraphs as they come. One may stand in another: a text box in the line that holds it."""
 
-    def __init__(self, levels: dict[str, int]) -> None:
+    def __init__(self, styles: dict[str, _Style]) -> None:
         self.writer = Writer()
         self.title = ""
-        self._levels = levels
+        self._styles = styles
         self._open: list[_Paragraph] = []
         self._cells: list[str] = []
         self._cell: list[str] = []
@@ -141,7 +149,8 @@ class _Body:
         paragraph = self._open[-1]
         match name:
             case "pStyle":
-                paragraph.level = self._levels.get(value, paragraph.level)
+                style = self._styles.get(value, _Style())
+                paragraph.level, paragraph.indent = style.level, 0 if style.item else -1
             case "outlineLvl":
                 paragraph.level = _outline(value)
             case "ilvl":

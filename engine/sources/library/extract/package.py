@@ -101,7 +101,7 @@ class Package:
     def read(self, name: str) -> bytes:
         """A whole member, which must not be very large."""
         info = self._members.get(name)
-        if info is not None and info.file_size > _MOST_WHOLE:  # more than it says is never unpacked
+        if info is not None and info.file_size > _MOST_WHOLE:
             raise self._bomb(f"a part of it is larger than {_MOST_WHOLE // 1024 // 1024} MB")
         return b"".join(self._pieces(name))
 
@@ -168,16 +168,14 @@ class Package:
             raise Unreadable("It is protected with a password.", "Save it without one, and index again.")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise self._damaged(f"{clean_line(name, 80)} is packed in a way that such documents are not")
-        size = 0
+        if info.file_size > max(_RATIO_FROM, _MOST_RATIO * info.compress_size):  # more than it says is never unpacked
+            raise self._bomb(f"a part of it unpacks to more than {_MOST_RATIO} times its size")
         try:
             with self._archive.open(info) as member:
                 while piece := member.read(_PIECE):
-                    size += len(piece)
                     self._unpacked += len(piece)
                     if self._unpacked > MOST_UNPACKED:
                         raise self._bomb(f"it unpacks to more than {MOST_UNPACKED // 1024 // 1024} MB")
-                    if size > _RATIO_FROM and size > _MOST_RATIO * info.compress_size:
-                        raise self._bomb(f"a part of it unpacks to more than {_MOST_RATIO} times its size")
                     yield piece
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
             raise self._damaged(error) from error

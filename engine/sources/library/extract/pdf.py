@@ -22,10 +22,9 @@ _MOST_HEADINGS, _MOST_LINES = 10_000, 200
 """Entries of the outline that are read, and lines that are looked at to find each."""
 
 _MOST_OBJECTS = 1000
-_SPLIT = re.compile(r"(?<=[^\W\d_])[\ufffe\x02](?=[^\W\d_])")
+_HYPHEN = re.compile(r"(.?)[\ufffe\x02](?=(.?))")
 """PDFium joins a word that was split at the end of a line, and marks where the hyphen was."""
 
-_HYPHEN = re.compile(r"[\ufffe\x02]")
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 """One glyph for several letters, as fonts have them: nobody types them into a search."""
 
@@ -109,8 +108,15 @@ def _page(document: Any, index: int) -> _Page:
     except pdfium.PdfiumError:
         return _Page(damaged=True)
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_LIGATURES)
-    text = _HYPHEN.sub("-", _SPLIT.sub("", text))
+    text = _HYPHEN.sub(_join, text)
     return _Page(clean("\n".join(line.rstrip() for line in text.split("\n"))).strip("\n "))
+
+
+def _join(match: re.Match[str]) -> str:
+    """A split word as one, unless its hyphen was there before: between digits, and in front of a capital letter."""
+    before, after = match[1], match[2]
+    split = before.isalpha() and (after.islower() or (before.isupper() and after.isupper()))
+    return before if split else f"{before}-"
 
 
 def _headings(document: Any, text: str, pages: Sequence[int]) -> list[Heading]:
@@ -118,9 +124,8 @@ def _headings(document: Any, text: str, pages: Sequence[int]) -> list[Heading]:
     headings: list[Heading] = []
     for level, words, index in _outline(document, len(pages)):
         page, page_end = pages[index], pages[index + 1] if index + 1 < len(pages) else len(text)
-        after = headings[-1].end if headings and headings[-1].end > page else page
-        found = _line_of(words, text, after, page_end)
-        start, end = found or (max(after, page), max(after, page))
+        after = max(page, headings[-1].end + (headings[-1].end > headings[-1].start)) if headings else page
+        start, end = _line_of(words, text, after, page_end) or (after, after)
         if start < len(text) and (not headings or start >= headings[-1].start):
             headings.append(Heading(start, end, level, words))
     return headings
@@ -149,7 +154,9 @@ def _line_of(words: str, text: str, start: int, end: int) -> tuple[int, int] | N
         stop = text.find("\n", start, end)
         stop = end if stop < 0 else stop
         line = _bare(text[start : min(stop, start + 300)])
-        if line and (line == wanted or (len(wanted) > 3 and line.endswith(wanted))):
+        if line and line == wanted:
+            return start, stop
+        if wanted and line.endswith(wanted) and (len(wanted) > 3 or line[: -len(wanted)].isdecimal()):
             return start, stop
         start = stop + 1
     return None

@@ -60,4 +60,5 @@ def _definitions(text: str) -> Iterator[Heading]:
         found = all(holds for _, holds in above) and (bool(above) or indent == 0)
         above.append((indent, found and match["word"] in _HOLDERS))
         if found:
-            yield Heading(match.start(), match.end(), len(above), clean_line(match["name"], 80))
+            end = text.find("\n", match.end())
+            yield Heading(match.start(), end if end >= 0 else len(text), len(above), clean_line(match["name"], 80))

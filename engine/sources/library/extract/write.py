@@ -76,10 +76,9 @@ class Writer:
 
     def _open(self) -> None:
         """Write the empty line that is due."""
-        if self._gap and self._length:
-            self._gap = False
+        due, self._gap = self._gap and self._length and self._pieces[-1] != "\n", False
+        if due:
             self._put("\n")
-        self._gap = False
 
     def _put(self, piece: str) -> None:
         self._open()

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.clean import clean
-from engine.sources.library.extract import EXTRACTORS, Extracted, NotTextError
+from engine.sources.library.extract import EXTRACTORS, Extracted, NotTextError, Unreadable
 
 MARKUP = st.text(alphabet="#=-~`*<>/hp1 ab\n\x1b\u202e&;[]()_:|", max_size=200)
+TEXTS = ("text", "code", "markdown", "rst", "html", "csv", "json", "jsonl")
 LONG_LINES = ["# " + " " * 400_000 + "x", "[" * 400_000, "<" * 200_000, "=" * 400_000, "`" * 400_000, "def " * 90_000]
 
 
@@ -22,7 +23,7 @@ def outline(document: Extracted) -> list[tuple[str, str]]:
 def test_any_bytes_give_clean_text_with_ordered_sections_or_are_refused(kind: str, data: bytes) -> None:
     try:
         document = EXTRACTORS[kind](data)
-    except NotTextError:
+    except (NotTextError, Unreadable):
         return
     starts = [each.start for each in document.sections]
     assert starts[0] == 0 and starts == sorted(set(starts)) and starts[-1] <= len(document.text)
@@ -88,9 +89,31 @@ def test_rst_titles() -> None:
     ]
 
 
-def test_code_definitions() -> None:
-    document = EXTRACTORS["code"](b"import x\n\nclass Lamp:\n    def oil(self): ...\n\nasync def dusk(): ...\n")
-    assert outline(document) == [("", "import x"), ("Lamp", "class Lamp:"), ("dusk", "async def dusk(): ...")]
+def test_code_definitions_and_what_holds_them() -> None:
+    document = EXTRACTORS["code"](
+        b"import x\n\nclass Lamp:\n    def oil(self):\n        def inner(): ...\n\n    async def wick(self): ...\n\n"
+        b"async def dusk():\n    class Local: ...\n"
+    )
+    assert outline(document) == [
+        ("", "import x"),
+        ("Lamp > oil", "class Lamp:"),
+        ("Lamp > wick", "    async def wick(self): ..."),
+        ("dusk", "async def dusk():"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "trails"),
+    [
+        ("impl Lamp {\n    pub(crate) fn oil() {}\n    fn wick() {}\n}\n", ["Lamp > oil", "Lamp > wick"]),
+        ("export default class Lamp {\n}\nasync function* dusk() {}\n", ["Lamp", "dusk"]),
+        ("func (l *Lamp) Oil() {}\n\ntype Wick struct {}\n", ["Oil", "Wick"]),
+        ("defmodule Lamp.Oil do\n  def wick(x) do\n", ["Lamp.Oil > wick"]),
+        ("\tdef lost(): ...\n", [""]),
+    ],
+)
+def test_code_of_other_languages(source: str, trails: list[str]) -> None:
+    assert [trail for trail, _ in outline(EXTRACTORS["code"](source.encode()))] == trails
 
 
 def test_html_keeps_its_shape_on_lines() -> None:
@@ -124,8 +147,8 @@ def test_deeply_nested_html_is_read() -> None:
     assert EXTRACTORS["html"](b"<div>" * 20_000 + b"here").text == "here\n"
 
 
-@pytest.mark.parametrize("kind", EXTRACTORS)
-@pytest.mark.parametrize("line", LONG_LINES)
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("line", LONG_LINES, ids=["spaces", "brackets", "angles", "underline", "fence", "words"])
 def test_hostile_lines_take_time_in_proportion(kind: str, line: str) -> None:
     document = EXTRACTORS[kind](f"{line}\n{line[:20]}\n".encode())
     assert document.sections[0].start == 0
