@@ -49,6 +49,27 @@ def test_encodings_and_line_ends(data: bytes, text: str) -> None:
     assert EXTRACTORS["text"](data).text == text
 
 
+@pytest.mark.parametrize(
+    ("words", "encodings"),
+    [
+        ("Маяк был построен из базальта, и лампа горит на китовом жире. ", "cp1251 koi8-r iso8859-5"),
+        ("灯台は玄武岩で建てられ、ランプは鯨油で燃えます。", "shift_jis"),
+        ("灯塔由玄武岩建成，灯燃烧鲸油。每天晚上点亮。", "gbk"),
+        ("Ο φάρος χτίστηκε από βασάλτη και η λάμπα καίει λάδι. ", "cp1253"),
+        ("등대는 현무암으로 지어졌고 등불은 고래기름으로 탑니다. ", "euc-kr"),
+        ("Größe und Straße: der Turm wurde für die Küste gebaut. ", "cp1252"),
+    ],
+)
+def test_encodings_that_nothing_declares(words: str, encodings: str) -> None:
+    for encoding in encodings.split():
+        assert EXTRACTORS["text"]((words * 20).encode(encoding)).text == words * 20
+
+
+def test_damaged_utf_8_is_still_utf_8() -> None:
+    words = "Größe für die Küste. " * 20
+    assert EXTRACTORS["text"](words.encode() + b"\xff" + words.encode()).text == f"{words}\ufffd{words}"
+
+
 @pytest.mark.parametrize("data", [b"\x7fELF\x02\x01\x00\x00", bytes(range(1, 32)) * 9, b"text and then \x00"])
 def test_binary_data_is_refused(data: bytes) -> None:
     with pytest.raises(NotTextError, match="binary"):
