@@ -28,7 +28,10 @@ def extract_mail(data: bytes) -> Extracted:
     if not _FIELD.match(data.lstrip(b"\xef\xbb\xbf\r\n")[:200]):
         raise Unreadable("It is no mail: it does not begin with a header.", "Check what it is and name it so.")
     writer = Writer()
-    _write(writer, data.lstrip(b"\xef\xbb\xbf\r\n"))
+    try:
+        _write(writer, data.lstrip(b"\xef\xbb\xbf\r\n"))
+    except _Unclear as error:
+        raise Unreadable(f"The mail could not be read: {error}.", "Save it again from a mail program.") from error
     return writer.finish()
 
 
@@ -134,7 +137,16 @@ def _parts(message: Message) -> Iterator[Message | str]:
 def _best(children: list[Message]) -> Message:
     """Of parts that say the same, the plain text if it says anything, else the last: the richest."""
     plain = next((each for each in children if each.get_content_type() == "text/plain"), None)
-    return plain if plain is not None and str(plain.get_payload()).strip() else children[-1]
+    return plain if plain is not None and _content(plain).strip() else children[-1]
+
+
+def _content(part: Message) -> bytes:
+    """What a part holds, decoded; nothing where that cannot be done."""
+    try:
+        content = part.get_payload(decode=True)
+    except Exception:  # noqa: BLE001 - what declares itself in a way that nobody thought of
+        return b""
+    return content if isinstance(content, bytes) else b""
 
 
 def _file(part: Message) -> str:
@@ -148,17 +160,15 @@ def _file(part: Message) -> str:
 def _attachment(part: Message, kind: str, children: list[Message]) -> str:
     """An attachment in words: its name, kind and size."""
     name = _header_words(_file(part)) or (_header(children[0], "Subject") if children else "") or "without a name"
-    content = part.get_payload()
-    size = f", {len(content) * 3 / 4 / 1000:,.0f} kB" if isinstance(content, str) and len(content) > 1000 else ""
+    content = _content(part)
+    size = f", {len(content) / 1000:,.0f} kB" if len(content) > 1000 else ""
     return f"{name} ({clean_line(kind, 80)}{size})"
 
 
 def _write_part(writer: Writer, part: Message) -> None:
     """A part that is text."""
-    content = part.get_payload(decode=True)
-    charset = str(part.get_param("charset") or "")
     try:
-        text = decode(content if isinstance(content, bytes) else b"", charset)
+        text = decode(_content(part), _charset(part))
     except NotTextError as error:
         writer.line(f"[a part of this mail could not be read: {error}]")
         return
@@ -166,3 +176,11 @@ def _write_part(writer: Writer, part: Message) -> None:
         _, text, _ = read_html(text)
     writer.gap()
     writer.lines(text)
+
+
+def _charset(part: Message) -> str:
+    """The encoding a part declares, empty if it does so in no way that is understood."""
+    try:
+        return part.get_content_charset() or ""
+    except Exception:  # noqa: BLE001 - see _content
+        return ""

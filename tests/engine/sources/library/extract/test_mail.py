@@ -85,6 +85,20 @@ def test_mails_nested_without_end_cost_one_note() -> None:
     assert document.notes == ("Mail 2 could not be read: its parts are nested too deep.",)
 
 
+def test_one_mail_nested_without_end_is_refused() -> None:
+    deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (each, each) for each in range(3000))
+    with pytest.raises(Unreadable, match="nested too deep"):
+        extract("mail", deep)
+
+
+def test_an_attachment_that_declares_its_encoding_in_a_strange_way_is_named() -> None:
+    made = (
+        "Content-Type: text/html; charset*=a'b'%FF\nContent-Disposition: attachment; filename*0*=%%\n"
+        "Content-Transfer-Encoding: base64\n\né\n"
+    )
+    assert "Attachment: %% (text/html)" in extract("mail", made.encode()).text
+
+
 def test_parts_without_end_are_not_all_looked_at() -> None:
     part = b"--b\nContent-Type: text/plain\n\nword\n"
     document = extract("mail", b"Content-Type: multipart/mixed; boundary=b\n\n" + part * 5000 + b"--b--\n")
