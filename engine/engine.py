@@ -27,6 +27,7 @@ from engine.protocol import (
     Continue,
     Event,
     Failed,
+    IndexEnded,
     IndexPaths,
     Mark,
     Marked,
@@ -310,7 +311,14 @@ class Engine:
         try:
             if command.rebuild:
                 ended = library.rebuild(progress=self._emit, cancelled=cancel.is_set)
-            if paths or not command.rebuild:
+            if command.watch and not cancel.is_set():
+
+                def tell(report: IndexEnded) -> None:
+                    self._emit(report)
+                    self._emit(library.status())
+
+                ended = library.watch(paths, progress=self._emit, cancelled=cancel.is_set, ended=tell)
+            elif paths or not command.rebuild:
                 ended = library.index(paths, progress=self._emit, cancelled=cancel.is_set)
         finally:
             self._cancel_index = None

@@ -271,11 +271,13 @@ class IndexPaths(Command):
     """Index files and folders. An empty ``paths`` indexes again what the library already holds.
 
     ``rebuild`` throws the index away first: the way out where it cannot be read. No file is touched.
+    ``watch`` goes on after that and takes in every change, until it is cancelled.
     """
 
     paths: tuple[str, ...]
     library: str = ""
     rebuild: bool = False
+    watch: bool = False
 
 
 @dataclass(frozen=True)
@@ -537,7 +539,11 @@ class SessionOpened(Event):
 
 @dataclass(frozen=True)
 class IndexProgress(Event):
-    """``phase``: ``scan`` (total unknown), ``read`` (files) or ``embed`` (chunks). ``eta`` in seconds, -1 unknown."""
+    """``phase``: ``scan`` (total unknown), ``read`` (files) or ``embed`` (chunks). ``eta`` in seconds, -1 unknown.
+
+    ``files`` and ``chunks`` of the library are found by their words now, ``embedded`` of the chunks by meaning too.
+    ``speed``: chunks a second in this phase, read or embedded; 0 while unknown.
+    """
 
     library: str
     phase: Literal["scan", "read", "embed"]
@@ -545,10 +551,16 @@ class IndexProgress(Event):
     total: int
     path: str = ""
     eta: float = -1.0
+    files: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    speed: float = 0.0
 
 
 @dataclass(frozen=True)
 class IndexEnded(Event):
+    """What one indexing did. ``embedded`` of the ``chunks`` have a vector. ``watching``: more will follow by itself."""
+
     library: str
     added: int
     changed: int
@@ -559,6 +571,8 @@ class IndexEnded(Event):
     chunks: int
     seconds: float
     cancelled: bool = False
+    embedded: int = 0
+    watching: bool = False
 
 
 @dataclass(frozen=True)

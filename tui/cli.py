@@ -142,16 +142,37 @@ def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, quest
 @click.argument("paths", nargs=-1, type=click.Path())
 @_library
 @click.option("--rebuild", is_flag=True, help="Throw the index away and make it again from the files.")
+@click.option("--watch", is_flag=True, help="Go on, and take in every change, until ctrl+c.")
+@click.option("--status", is_flag=True, help="What the libraries hold.")
+@click.option("--failures", is_flag=True, help="Every file that could not be read, why, and what would help.")
+@click.option("--remove", metavar="PATH", help="Take a file or folder out of the library. It stays on disk.")
 @_json
 @click.pass_context
-def index(ctx: click.Context, paths: tuple[str, ...], library: str | None, rebuild: bool, json: bool) -> None:
-    """Index files and folders; without a PATH, all that the library knows, again."""
+def index(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    library: str | None,
+    rebuild: bool,
+    watch: bool,
+    status: bool,
+    failures: bool,
+    remove: str | None,
+    json: bool,
+) -> None:
+    """Index files and folders; without a PATH, all that the library knows, again. A PATH may be a pattern: '**/*.md'.
+
+    Stopped with ctrl+c, it goes on from there the next time.
+    """
     from engine.protocol import IndexPaths
 
-    for path in paths:
-        if not Path(path).expanduser().exists():
-            raise click.UsageError(f"There is no file or folder {path!r}.")
-    command = IndexPaths(tuple(str(Path(path).expanduser().absolute()) for path in paths), library or "", rebuild)
+    if (status or failures or remove is not None) and (
+        paths or rebuild or watch or json or status + failures + (remove is not None) > 1
+    ):
+        raise click.UsageError("--status, --failures and --remove PATH stand alone.")
+    if status or failures or remove is not None:
+        _look(ctx, library, failures, remove)
+        return
+    command = IndexPaths(tuple(each for path in paths for each in _matches(path)), library or "", rebuild, watch)
     _talk(ctx, json, lambda conversation: conversation.index(command), library=library)
 
 
@@ -168,6 +189,35 @@ def _patterns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     from engine.sources.library.filters import check
 
     return check(values)
+
+
+def _look(ctx: click.Context, library: str | None, failures: bool, remove: str | None) -> None:
+    """Tell of the libraries, or take a path out of one, without an engine."""
+    from tui import libraries
+
+    settings, _ = ctx.obj(library=library)
+    if remove is not None:
+        path = Path(remove).expanduser()
+        # As it is kept: the folder's real place. What is removed need not exist any more.
+        ctx.exit(libraries.remove(settings.libraries_dir, settings.library, path.resolve()))
+    if failures:
+        ctx.exit(libraries.failures(settings.libraries_dir, settings.library))
+    ctx.exit(libraries.status(settings.libraries_dir, library or ""))
+
+
+def _matches(path: str) -> list[str]:
+    """The whole paths that a path or pattern means. Raises UsageError where there are none."""
+    import glob
+
+    place = Path(path).expanduser()
+    if place.exists() or not glob.has_magic(path):
+        if not place.exists():
+            raise click.UsageError(f"There is no file or folder {path!r}.")
+        return [str(place.absolute())]
+    found = sorted(glob.glob(str(place.absolute()), recursive=True))  # noqa: PTH207 - Path.glob takes no whole path
+    if not found:
+        raise click.UsageError(f"There is no file or folder {path!r}.")
+    return found
 
 
 @main.command()
@@ -370,9 +420,7 @@ def models() -> None:
 
 @models.command()
 @click.argument("model", required=False)
-@click.option(
-    "--all", "every", is_flag=True, help="Try other ways to keep keys and values too: q8_0, attention not fused."
-)
+@click.option("--all", "every", is_flag=True, help="Try other ways to keep keys and values too: attention fused, q8_0.")
 @click.option("--json", is_flag=True, help="Print one JSON object a line for each way that was tried.")
 @click.pass_context
 def check(ctx: click.Context, model: str | None, every: bool, json: bool) -> None:

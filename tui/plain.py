@@ -96,6 +96,10 @@ class Conversation:
             if isinstance(event, IndexEnded):
                 if not self.json:
                     _report(event, self.out)
+                if event.watching:
+                    continue
+                if command.watch:
+                    return OK  # ctrl+c is how watching ends
                 return INTERRUPTED if event.cancelled else SOME_FAILED if event.failures else OK
             if isinstance(event, Failed):
                 return self._failed(event)
@@ -155,7 +159,8 @@ class Conversation:
             if isinstance(event, Failed) and _beside(command, event):
                 continue
             yield event
-            if isinstance(event, last) or (isinstance(event, Failed) and not event.session):
+            more = isinstance(event, IndexEnded) and event.watching
+            if (isinstance(event, last) and not more) or (isinstance(event, Failed) and not event.session):
                 return
 
     def _failed(self, event: Failed) -> int:
@@ -225,9 +230,11 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
 
 def _progress(event: IndexProgress) -> str:
     of = f" of {event.total:,}" if event.total else ""
+    speed = f", {event.speed:,.0f} chunks/s" if event.speed else ""
     eta = f", about {event.eta:.0f} s left" if event.eta >= 0 else ""
     what = {"scan": "looking", "read": "reading files", "embed": "embedding chunks"}[event.phase]
-    return f"{what}: {event.done:,}{of}{eta}"
+    found = f"; found by words: {event.chunks:,} chunks of {event.files:,} files, by meaning too: {event.embedded:,}"
+    return f"{what}: {event.done:,}{of}{speed}{eta}{found if event.chunks else ''}"
 
 
 def _hits(event: SearchResults, out: IO[str]) -> None:
@@ -256,10 +263,13 @@ def _hits_as_json(event: SearchResults, out: IO[str]) -> None:
 def _report(event: IndexEnded, out: IO[str]) -> None:
     print(
         f"{event.library}: {event.added} added, {event.changed} changed, {event.unchanged} unchanged,"
-        f" {event.removed} removed; {event.chunks:,} chunks, {event.seconds:.1f} s",
+        f" {event.removed} removed; {event.chunks:,} chunks, {event.embedded:,} with vectors, {event.seconds:.1f} s",
         file=out,
     )
     for reason, count in event.skipped.items():
         print(f"skipped {count}: {reason}", file=out)
     for failure in event.failures:
         print(f"failed {failure.path}: {failure.reason}{' — ' + failure.hint if failure.hint else ''}", file=out)
+    if event.watching:
+        print("watching; ctrl+c ends it", file=out)
+    out.flush()

@@ -136,8 +136,8 @@ class LlamaCppModel:
         """All that a saved cache depends on."""
         import llama_cpp
 
-        options = asdict(self.context.options)
-        return {"model": key, "llama": str(llama_cpp.__version__), "flash": self.context.flash, **options}
+        options = {**asdict(self.context.options), "flash": self.context.flash}
+        return {"model": key, "llama": str(llama_cpp.__version__), **options}
 
     def close(self) -> None:
         if self.context.native:

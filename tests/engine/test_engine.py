@@ -24,6 +24,7 @@ from engine.protocol import (
     AnswerReady,
     Ask,
     CacheEdited,
+    CancelIndex,
     Command,
     Continue,
     Decided,
@@ -441,6 +442,17 @@ def test_index_search_and_read(talk: Converse, folder: Path) -> None:
     assert found.hits[0].uri == str(folder / "new.txt") and len(found.hits) <= 2
     assert one.ask(OpenPage(found.hits[0].uri), PageOpened).text == "The foghorn was added in 1931.\n"
     assert one.ask(OpenPage("/nowhere"), Failed).error == "NotFound"
+
+
+def test_watching_takes_in_changes_until_it_is_cancelled(talk: Converse, folder: Path) -> None:
+    one = talk()
+    began = one.ask(IndexPaths((str(folder),), watch=True), IndexEnded)
+    assert began.watching and not began.cancelled and one.until(LibraryOpened).documents == 5
+    (folder / "new.txt").write_text("The foghorn was added in 1931.\n")
+    assert one.until(IndexEnded).added == 1
+    assert one.until(LibraryOpened).documents == 6
+    ended = one.ask(CancelIndex(), IndexEnded)
+    assert ended.cancelled and not ended.watching
 
 
 def test_searching_works_while_a_question_is_answered(talk: Converse) -> None:

@@ -148,6 +148,18 @@ def test_paths_are_indexed_as_whole_paths(tmp_path: Path, engines: Engines, monk
     assert engines.commands == [IndexPaths((notes, notes), "work"), IndexPaths((), "", rebuild=True)]
 
 
+def test_a_pattern_stands_for_what_it_matches(
+    tmp_path: Path, engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.md", "b.txt", "deep/c.md", "[x].md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert run(tmp_path, "index", "**/*.md", "[x].md", "--watch").exit_code == 0
+    found = ("[x].md", "a.md", "deep/c.md", "[x].md")
+    assert engines.commands == [IndexPaths(tuple(str(tmp_path / name) for name in found), watch=True)]
+
+
 def test_the_demo_without_a_terminal_indexes_the_guide_and_asks_one_question(tmp_path: Path, engines: Engines) -> None:
     done = run(tmp_path, "demo")
     assert done.exit_code == 0
@@ -172,6 +184,9 @@ def test_the_guide_and_questions_about_it_are_there() -> None:
         ((), "deepsearch-tui ask QUESTION"),
         (("nowhere",), "There is no file, folder or command called 'nowhere'"),
         (("index", "nowhere"), "There is no file or folder 'nowhere'"),
+        (("index", "nowhere*.md"), "There is no file or folder 'nowhere*.md'"),
+        (("index", "--status", "--rebuild"), "stand alone"),
+        (("index", "--failures", "--remove", "x"), "stand alone"),
         (("ask",), "Missing argument 'QUESTION'"),
         (("ask", " \t"), "it is empty"),
         (("search", ""), "it is empty"),
@@ -387,7 +402,7 @@ def test_a_model_is_tried_out_once_and_told_in_words(tmp_path: Path) -> None:
     every = [
         json.loads(row) for row in run(tmp_path, "models", "check", str(file), "--all", "--json").stdout.splitlines()
     ]
-    assert [row["way"] for row in every] == ["as used", "attention not fused", "keys and values in q8_0"]
+    assert [row["way"] for row in every] == ["as used", "attention fused", "keys and values in q8_0"]
     assert every[0]["seconds"] == told["seconds"], "remembered, not tried again"
 
 

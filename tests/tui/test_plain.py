@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -221,14 +221,26 @@ def test_indexing_ends_with_a_code_for_what_happened(ended: IndexEnded, code: in
 
 
 def test_indexing_reports_on_stdout_and_its_progress_on_stderr() -> None:
-    talk = Talk([IndexProgress("default", "embed", 1200, 4800, eta=41.6), HOLED])
+    found = {"files": 310, "chunks": 5000, "embedded": 1400}
+    talk = Talk([IndexProgress("default", "embed", 1200, 4800, eta=41.6, speed=28.7, **found), HOLED])
     talk.conversation.index(IndexPaths(("/a",)))
-    assert talk.err == "embedding chunks: 1,200 of 4,800, about 42 s left\n"
+    assert talk.err == (
+        "embedding chunks: 1,200 of 4,800, 29 chunks/s, about 42 s left;"
+        " found by words: 5,000 chunks of 310 files, by meaning too: 1,400\n"
+    )
     assert talk.out.splitlines() == [
-        "default: 1 added, 2 changed, 3 unchanged, 4 removed; 9 chunks, 1.5 s",
+        "default: 1 added, 2 changed, 3 unchanged, 4 removed; 9 chunks, 0 with vectors, 1.5 s",
         "skipped 5: binary",
         "failed /a.txt: cannot be read — Mend it.",
     ]
+
+
+def test_watching_reports_every_round_and_ends_well_when_it_is_cancelled() -> None:
+    rounds = [replace(HOLED, watching=True), replace(INDEXED, watching=True), CANCELLED]
+    talk = Talk(rounds)
+    assert talk.conversation.index(IndexPaths(("/a",), watch=True)) == plain.OK
+    assert talk.out.count("watching; ctrl+c ends it") == 2 and talk.out.count(" added, ") == 3
+    assert Talk([replace(HOLED, watching=True), DAMAGED]).conversation.index(IndexPaths((), watch=True)) == plain.ERROR
 
 
 DAMAGED = Failed("LibraryCorrupt", "The index cannot be used.", "Rebuild it.")

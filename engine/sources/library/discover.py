@@ -6,26 +6,16 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from engine.sources.library.extract import SUFFIXES
+from engine.sources.library.ignore import Rules
 
 LARGEST = 50 * 1024 * 1024
 """Bytes. A larger file is hardly a text that somebody wrote."""
 
-_KINDS: Mapping[str, str] = {
-    suffix: kind
-    for kind, suffixes in {
-        "text": "txt text log org adoc asciidoc tex",
-        "markdown": "md markdown mdown mkd mdx",
-        "rst": "rst rest",
-        "html": "html htm xhtml",
-        "code": "py pyi pyx js mjs cjs jsx ts tsx java kt kts scala groovy c h cc cpp cxx hh hpp hxx m mm cs fs go rs "
-        "swift rb php pl pm lua r jl hs ml mli ex exs erl clj cljs el lisp scm sh bash zsh fish ps1 sql proto graphql "
-        "toml yaml yml ini cfg conf cmake mk gradle tf nix zig d dart v vhd vhdl vue svelte css scss less",
-    }.items()
-    for suffix in suffixes.split()
-}
 _NAMES = frozenset(
     (
         "readme",
@@ -51,14 +41,18 @@ _MARKERS = frozenset(("CACHEDIR.TAG", "pyvenv.cfg"))
 """A folder that holds one of these says itself that it is a cache or an installation."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
-    """A file to index."""
+    """A file to index. There may be very many: the path is kept as a string."""
 
-    path: Path
+    file: str
     kind: str
     size: int
     mtime_ns: int
+
+    @property
+    def path(self) -> Path:
+        return Path(self.file)
 
 
 @dataclass(frozen=True)
@@ -76,75 +70,159 @@ class Problem:
 
 @dataclass
 class Scan:
-    """What was found under the paths. ``skipped`` counts what was left out on purpose, by reason."""
+    """What was found under the paths. ``skipped`` counts what was left out on purpose, by reason.
+
+    ``same`` is how many files are as they are known to be.
+    """
 
     files: list[Found] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    same: int = 0
 
 
 def kind_of(name: str) -> str:
     """The kind of a file by its name, empty if it is none that is read."""
     stem, _, suffix = name.rpartition(".")
+    if name.startswith("~$"):
+        return ""  # what office programs keep beside a document while it is open
     if stem:
-        return _KINDS.get(suffix.lower(), "")
+        return SUFFIXES.get(suffix.lower(), "")
     return "text" if name.lower() in _NAMES else ""
 
 
-def scan(path: Path, *, found: Callable[[int, Path], None], cancelled: Callable[[], bool]) -> Scan:
+def scan(
+    path: Path,
+    *,
+    found: Callable[[int, Path], None],
+    cancelled: Callable[[], bool],
+    root: Path | None = None,
+    taken_out: Collection[Path] = (),
+    known: MutableMapping[str, tuple[int, int]] | None = None,
+) -> Scan:
     """Look at a file, or at everything below a folder. ``found`` is told the count so far, folder by folder.
 
-    Folders reached by a symbolic link are not entered: they may lead back up, and what they hold has its own place.
+    ``root`` is what the user named; where ``path`` is below it, it is looked at by the rules of the root. ``taken_out``
+    are paths to pass over. ``known`` holds size and time of files by their path: each one that is met is taken out of
+    it, and told as one of ``files`` only if it changed. Folders reached by a symbolic link are not entered: they may
+    lead back up, and what they hold has its own place.
     """
-    result = Scan()
+    walk = _Walk(str(root or path), frozenset(map(str, taken_out)), {} if known is None else known)
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
+        rules = walk.rules_above(path)
     except OSError as error:
-        result.problems.append(_problem(path, error))
-        return result
-    if not stat.S_ISDIR(mode):
-        _file(path, path.stat(), kind_of(path.name) or "text", result)  # named by hand: taken as text
-        return result
-    folders = [path]
-    while folders and not cancelled():
-        folder = folders.pop()
+        walk.problem(path, error)
+        return walk.result
+    if isinstance(rules, str):
+        walk.result.skipped[rules] += 1
+    elif not stat.S_ISDIR(status.st_mode):
+        kind = kind_of(path.name) or ("text" if root in (None, path) else "")  # named by hand: taken as text
+        walk.file(str(path), kind, status)
+    else:
+        folders = [(str(path), rules)]
+        while folders and not cancelled():
+            folder, rules = folders.pop()
+            folders.extend(reversed(walk.folder(folder, rules)))
+            found(len(walk.result.files) + walk.result.same, Path(folder))
+    return walk.result
+
+
+def left_out(path: Path, root: Path, taken_out: Collection[Path] = ()) -> str:
+    """Why the rules of ``root`` leave out a path below it, empty if they do not. Raises OSError."""
+    rules = _Walk(str(root), frozenset(map(str, taken_out)), {}).rules_above(path)
+    return rules if isinstance(rules, str) else ""
+
+
+class _Walk:
+    """One look at one place. Most files of most scans are unchanged: for those, it does next to nothing."""
+
+    def __init__(self, root: str, taken_out: frozenset[str], known: MutableMapping[str, tuple[int, int]]) -> None:
+        self.result = Scan()
+        self._root = root
+        self._taken_out = taken_out
+        self._known = known
+
+    def rules_above(self, path: Path) -> Rules | str:
+        """The ignore rules that hold where ``path`` is, or why the way there from the root is left out."""
+        rules = Rules()
+        for above in reversed([path, *path.parents]):
+            if not above.is_relative_to(self._root) or str(above) == self._root:
+                continue
+            rules = rules.below(str(above.parent))
+            folder = above != path or path.is_dir()
+            if reason := self._passed_over(str(above), above.name, rules, folder=folder):
+                return reason
+        return rules
+
+    def folder(self, folder: str, rules: Rules) -> list[tuple[str, Rules]]:
+        """Look at the entries of a folder. The folders in it to enter, each with the rules that hold for it."""
         try:
             with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = list(listing)
+            names = {entry.name for entry in entries}
+            if folder != self._root and not _MARKERS.isdisjoint(names):
+                self.result.skipped["cache folder"] += 1
+                return []
+            rules = rules.below(folder, names)
         except OSError as error:
-            result.problems.append(_problem(folder, error))
-            continue
-        if folder != path and any(entry.name in _MARKERS for entry in entries):
-            result.skipped["cache folder"] += 1
-            continue
-        below = [Path(entry.path) for entry in entries if _entry(entry, path, result)]
-        folders.extend(reversed(below))
-        found(len(result.files), folder)
-    return result
+            self.problem(Path(folder), error)
+            return []
+        entries.sort(key=_name)
+        below = []
+        for entry in entries:
+            try:
+                if self._entry(entry, rules):
+                    below.append((entry.path, rules))
+            except OSError as error:
+                self.problem(Path(entry.path), error)
+        return below
 
-
-def _entry(entry: os.DirEntry[str], root: Path, result: Scan) -> bool:
-    """Note a directory entry; true for a folder to enter."""
-    path = Path(entry.path)
-    try:
-        if entry.name.startswith("."):
-            result.skipped["hidden"] += 1
-        elif entry.is_symlink() and _not_followed(path, root):
-            result.skipped["link"] += 1
-        elif entry.is_dir():
-            if entry.name not in _PASSED_OVER:
-                return True
-            result.skipped["cache folder"] += 1
-        elif kind := kind_of(entry.name):
-            _file(path, entry.stat(), kind, result)
+    def _entry(self, entry: os.DirEntry[str], rules: Rules) -> bool:
+        """Note a directory entry; true for a folder to enter."""
+        name, path = entry.name, entry.path
+        folder = entry.is_dir(follow_symlinks=False)
+        if reason := self._passed_over(path, name, rules, folder=folder):
+            self.result.skipped[reason] += 1
+        elif folder:
+            return True
+        elif entry.is_symlink() and _not_followed(Path(path), self._root):
+            self.result.skipped["link"] += 1
         else:
-            result.skipped["unknown kind"] += 1
-    except OSError as error:
-        result.problems.append(_problem(path, error))
-    return False
+            self.file(path, kind_of(name), entry.stat())
+        return False
+
+    def _passed_over(self, path: str, name: str, rules: Rules, *, folder: bool) -> str:
+        """Why a file or folder is not looked at, empty if it is."""
+        if name.startswith("."):
+            return "hidden"
+        if folder and name in _PASSED_OVER:
+            return "cache folder"
+        if self._taken_out and path in self._taken_out:
+            return "removed from the library"
+        if rules and rules.leave_out(path, folder=folder):
+            return "ignored"
+        return ""
+
+    def file(self, path: str, kind: str, status: os.stat_result) -> None:
+        if not kind:
+            self.result.skipped["unknown kind"] += 1
+        elif self._known.get(path) == (status.st_size, status.st_mtime_ns):
+            self.result.same += 1
+            del self._known[path]
+        elif _file(path, status, kind, self.result):
+            self._known.pop(path, None)
+
+    def problem(self, path: Path, error: OSError) -> None:
+        reason, hint = explain(error, link=path.is_symlink())
+        self.result.problems.append(Problem(path, reason, hint))
 
 
-def _not_followed(link: Path, root: Path) -> bool:
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _not_followed(link: Path, root: str) -> bool:
     """Whether a link leads to a folder, or to a file that will be met under its own name anyway."""
     if link.is_dir():
         return True
@@ -154,7 +232,8 @@ def _not_followed(link: Path, root: Path) -> bool:
     return link.resolve().is_relative_to(root)
 
 
-def _file(path: Path, status: os.stat_result, kind: str, result: Scan) -> None:
+def _file(path: str, status: os.stat_result, kind: str, result: Scan) -> bool:
+    """Note a file; true if it is one to index."""
     if not stat.S_ISREG(status.st_mode):
         result.skipped["special file"] += 1
     elif status.st_size == 0:
@@ -164,14 +243,11 @@ def _file(path: Path, status: os.stat_result, kind: str, result: Scan) -> None:
         size = f"{status.st_size / 1024 / 1024:,.0f} MB"
         hint = "Split it into smaller files if it should be searched."
         reason = f"It is too large: {size}, and the limit is {LARGEST // 1024 // 1024} MB."
-        result.problems.append(Problem(path, reason, hint, kept=False))
+        result.problems.append(Problem(Path(path), reason, hint, kept=False))
     else:
         result.files.append(Found(path, kind, status.st_size, status.st_mtime_ns))
-
-
-def _problem(path: Path, error: OSError) -> Problem:
-    reason, hint = explain(error, link=path.is_symlink())
-    return Problem(path, reason, hint)
+        return True
+    return False
 
 
 def explain(error: OSError, *, link: bool = False) -> tuple[str, str]:

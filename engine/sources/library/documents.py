@@ -10,7 +10,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from engine.errors import LibraryCorrupt, LibraryError
@@ -19,7 +19,7 @@ from engine.sources.library.filters import Brief
 
 REBUILD = "Rebuild it with: deepsearch-tui index --rebuild. Your files are only read again, never touched."
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, uri TEXT NOT NULL UNIQUE, path BLOB NOT NULL, root BLOB NOT NULL, shown TEXT NOT NULL,
@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE TABLE IF NOT EXISTS texts (
     id TEXT PRIMARY KEY REFERENCES documents (id) ON DELETE CASCADE, text BLOB NOT NULL, sections TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS documents_by_path ON documents (path);
 PRAGMA user_version = {_VERSION};
 """
 
@@ -38,9 +40,9 @@ class Record:
     """One file or folder the library knows.
 
     ``path`` and ``root`` are real paths as bytes, since a file name need not be text; ``shown`` is what people see.
-    ``hash`` is empty where nothing could be read yet. ``recipe`` names what the chunks were made with, empty where
-    they must be made again. ``error`` is why it could not be read the last time, in words, with a ``hint``; what was
-    read before stays.
+    ``hash`` is empty where there is no text of it. ``recipe`` names what the chunks (or the failure to make any) were
+    made with, empty where they must be made again. ``error`` is why it could not be read the last time, in words, with
+    a ``hint``; what was read before stays. ``mtime_ns`` is -1 where the file must be looked at again in any case.
     """
 
     id: str
@@ -65,7 +67,21 @@ class Record:
         return bool(self.hash)
 
 
-def _packed(document: Extracted) -> tuple[bytes, str]:
+@dataclass(frozen=True)
+class Totals:
+    """Counts over one library: what has a text, the chunks it was cut into, what could not be read."""
+
+    documents: int
+    chunks: int
+    failures: int
+
+
+Packed = tuple[bytes, str]
+"""A text and its sections as they are stored."""
+
+
+def pack(document: Extracted) -> Packed:
+    """Make a document small. Costs time: readers do it, not the one who writes."""
     sections = [(each.start, each.trail) for each in document.sections]
     return zlib.compress(document.text.encode()), json.dumps(sections)
 
@@ -80,11 +96,11 @@ def _changed(path: Path, mtime_ns: int) -> float:
     return mtime_ns / 1e9
 
 
+_AT_ONCE = 500
 _COLUMNS = tuple(each.name for each in fields(Record))
-_UPSERT = (
-    f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
-)
+_NAMES = ", ".join(_COLUMNS)
+_INSERT = f"INSERT INTO documents ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+_UPSERT = f"{_INSERT} ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
 
 
 class Documents:
@@ -102,7 +118,7 @@ class Documents:
     def all(self) -> dict[str, Record]:
         """Every record, by id."""
         with self._use() as db:
-            rows = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM documents ORDER BY shown").fetchall()
+            rows = db.execute(f"SELECT {_NAMES} FROM documents ORDER BY shown").fetchall()
         return {row[0]: Record(*row) for row in rows}
 
     def any_text(self) -> bool:
@@ -113,9 +129,83 @@ class Documents:
     def get(self, ids: Iterable[str]) -> dict[str, Record]:
         """The records with these ids; unknown ones are missing from the answer."""
         wanted = list(ids)
+        found: dict[str, Record] = {}
         with self._use() as db:
-            query = f"SELECT {', '.join(_COLUMNS)} FROM documents WHERE id IN ({', '.join('?' * len(wanted))})"
-            return {row[0]: Record(*row) for row in db.execute(query, wanted)}
+            for start in range(0, len(wanted), _AT_ONCE):
+                some = wanted[start : start + _AT_ONCE]
+                query = f"SELECT {_NAMES} FROM documents WHERE id IN ({', '.join('?' * len(some))})"
+                found |= {row[0]: Record(*row) for row in db.execute(query, some)}
+        return found
+
+    def known(self, scope: Path, recipe: str) -> dict[str, tuple[int, int]]:
+        """Size and time of every file at or below ``scope``, by its path; -1, -1 for what ``recipe`` did not make."""
+        current = "CASE WHEN recipe = ? THEN size ELSE -1 END, CASE WHEN recipe = ? THEN mtime_ns ELSE -1 END"
+        with self._use() as db:
+            where, values = _below(scope)
+            rows = db.execute(f"SELECT path, {current} FROM documents WHERE {where}", (recipe, recipe, *values))
+            return {os.fsdecode(path): (size, mtime_ns) for path, size, mtime_ns in rows}
+
+    def below(self, scope: Path) -> list[Record]:
+        """The records of what is at or below a path."""
+        return self._where(*_below(scope))
+
+    def without_text(self, scope: Path) -> list[Record]:
+        """The records of what could not be read, or has nothing in it, at or below a path."""
+        where, values = _below(scope)
+        return self._where(f"(error != '' OR hash = '') AND ({where})", values)
+
+    def hashes(self, files: Sequence[str], recipe: str) -> dict[str, str]:
+        """The hash of each of these files of which there are chunks made by ``recipe``."""
+        found: dict[str, str] = {}
+        with self._use() as db:
+            for start in range(0, len(files), _AT_ONCE):
+                some = [os.fsencode(each) for each in files[start : start + _AT_ONCE]]
+                query = f"SELECT path, hash FROM documents WHERE path IN ({', '.join('?' * len(some))}) AND recipe = ?"
+                found |= {os.fsdecode(path): digest for path, digest in db.execute(query, (*some, recipe))}
+        return found
+
+    def due(self) -> list[Record]:
+        """The records of documents whose chunks must be made again."""
+        return self._where("hash != '' AND recipe = ''", ())
+
+    def unfinished(self) -> bool:
+        """Whether there are chunks that must be made again, or were just about to be written."""
+        with self._use() as db:
+            query = "SELECT EXISTS (SELECT 1 FROM documents WHERE recipe = '' AND (hash != '' OR size >= 0))"
+            return bool(db.execute(query).fetchone()[0])
+
+    def mark_due(self, records: Sequence[Record]) -> None:
+        """Note that the chunks of these documents are about to be written, before they are."""
+        due = [
+            tuple(getattr(replace(each, recipe="", hash="", chunks=0), name) for name in _COLUMNS) for each in records
+        ]
+        with self._use() as db, db:
+            db.executemany(f"{_INSERT} ON CONFLICT (id) DO UPDATE SET recipe = ''", due)
+
+    def totals(self) -> Totals:
+        with self._use() as db:
+            counted = "count(*) FILTER (WHERE hash != ''), ifnull(sum(chunks), 0), count(*) FILTER (WHERE error != '')"
+            return Totals(*db.execute(f"SELECT {counted} FROM documents").fetchone())
+
+    def roots(self) -> list[Path]:
+        """Under which roots the files were found."""
+        with self._use() as db:
+            return [Path(os.fsdecode(row[0])) for row in db.execute("SELECT DISTINCT root FROM documents")]
+
+    def fact(self, name: str) -> str:
+        """Something noted about the library as a whole, empty where nothing was."""
+        with self._use() as db:
+            row = db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a fact."""
+        with self._use() as db, db:
+            db.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+
+    def _where(self, where: str, values: tuple[object, ...]) -> list[Record]:
+        with self._use() as db:
+            return [Record(*row) for row in db.execute(f"SELECT {_NAMES} FROM documents WHERE {where}", values)]
 
     def briefs(self) -> list[Brief]:
         """What filters look at, of everything that can be searched. Small enough to be asked for with each search."""
@@ -139,7 +229,7 @@ class Documents:
     def by_uri(self, uri: str) -> Record | None:
         """The record of the document with this uri, if there is one."""
         with self._use() as db:
-            row = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM documents WHERE uri = ?", (uri,)).fetchone()
+            row = db.execute(f"SELECT {_NAMES} FROM documents WHERE uri = ?", (uri,)).fetchone()
         return Record(*row) if row else None
 
     def text(self, document: str) -> Extracted | None:
@@ -153,13 +243,13 @@ class Documents:
             text = zlib.decompress(row[1]).decode()
             return Extracted(row[0], text, tuple(Section(start, tuple(trail)) for start, trail in json.loads(row[2])))
 
-    def put(self, records: Sequence[Record], texts: Mapping[str, Extracted] | None = None) -> None:
+    def put(self, records: Sequence[Record], texts: Mapping[str, Packed] | None = None) -> None:
         """Write these records and texts, all or none."""
         with self._use() as db, db:
             db.executemany(_UPSERT, [tuple(getattr(record, name) for name in _COLUMNS) for record in records])
             db.executemany(
                 "INSERT OR REPLACE INTO texts (id, text, sections) VALUES (?, ?, ?)",
-                [(document, *_packed(each)) for document, each in (texts or {}).items()],
+                [(document, *each) for document, each in (texts or {}).items()],
             )
 
     def delete(self, ids: Iterable[str]) -> None:
@@ -198,7 +288,8 @@ class Documents:
                     self._connection = self._open()
                 yield self._connection
             except sqlite3.OperationalError as error:
-                raise LibraryError(f"The library's list of documents cannot be used: {error}.", "Try again.") from error
+                hint = "Make room on the disk and try again." if "disk" in str(error) else "Try again."
+                raise LibraryError(f"The library's list of documents cannot be used: {error}.", hint) from error
             except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError) as error:
                 raise LibraryCorrupt(f"The library's list of documents is damaged: {error}.", REBUILD) from error
 
@@ -213,8 +304,18 @@ class Documents:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA foreign_keys = ON")
             if version < _VERSION:
-                db.executescript(_SCHEMA)
+                db.executescript(_SCHEMA)  # it only adds, so a list of an earlier version goes on
         except BaseException:
             db.close()
             raise
         return db
+
+
+def _below(scope: Path) -> tuple[str, tuple[object, ...]]:
+    """The condition for a path itself and everything below it, as a range that an index answers."""
+    path = os.fsencode(scope)
+    folder = path if path.endswith(_SLASH) else path + _SLASH
+    return "path = ? OR (path >= ? AND path < ?)", (path, folder, folder[:-1] + bytes([folder[-1] + 1]))
+
+
+_SLASH = os.fsencode(os.sep)

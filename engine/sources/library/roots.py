@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
@@ -14,35 +15,48 @@ from engine.errors import LibraryCorrupt
 from engine.sources.library.documents import REBUILD
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where to look. ``left_out``: files and folders below the roots that the user took out of the library."""
+
+    roots: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
+
+
 class Roots:
-    """The list of roots in a file of its own, so that it outlives everything that can be made from it again."""
+    """The list of places in a file of its own, so that it outlives everything that can be made from it again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self) -> list[Path]:
+    def load(self) -> Places:
         """In the order they were added. Raises LibraryCorrupt."""
         try:
-            return [Path(each) for each in json.loads(self._path.read_text(encoding="utf-8"))["roots"]]
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            return Places(tuple(map(Path, kept["roots"])), tuple(map(Path, kept.get("left_out", ()))))
         except FileNotFoundError:
-            return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Places()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise LibraryCorrupt(f"The library's list of folders is damaged: {error}", REBUILD) from error
 
-    def save(self, roots: Iterable[Path]) -> None:
+    def save(self, places: Places) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
+        kept = {"version": 1, "roots": [*map(str, places.roots)], "left_out": [*map(str, places.left_out)]}
         # Escapes keep file names that are no text: JSON can hold half a surrogate pair, UTF-8 cannot.
-        fresh.write_text(json.dumps({"version": 1, "roots": [str(each) for each in roots]}, indent=2), encoding="ascii")
+        fresh.write_text(json.dumps(kept, indent=2), encoding="ascii")
         fresh.replace(self._path)
 
 
-def add(roots: Iterable[Path], path: Path) -> list[Path]:
-    """The roots with ``path`` among them. None is below another: a root that is inside a new one becomes part of it."""
-    roots = list(roots)
-    if any(path.is_relative_to(root) for root in roots):
-        return roots
-    return [root for root in roots if not root.is_relative_to(path)] + [path]
+def add(roots: Iterable[Path], paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The roots with ``paths`` among them. None is below another: one that is inside another becomes part of it."""
+    every = dict.fromkeys((*roots, *paths))
+    return tuple(each for each in every if not any(parent in every for parent in each.parents))
+
+
+def root_of(path: Path, roots: Collection[Path]) -> Path | None:
+    """The root that a path is or is below of. Fast where ``roots`` is a set or a dict."""
+    return next((each for each in (path, *path.parents) if each in roots), None)
 
 
 def absolute(path: Path) -> Path:

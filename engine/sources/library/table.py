@@ -26,6 +26,14 @@ _INDEX_VECTORS_FROM = 50_000
 _MOST_PARTS = 4
 """Each tidying adds a part to the vector index, made for the vectors of an earlier day; past this many it is made anew."""
 
+_DELETED_AT_ONCE = 1000
+
+_FULL = ("space left", "os error 28", "os error 27", "os error 122")
+"""How the native side tells of a disk, a file or a quota that takes no more."""
+
+_INDEX_CACHE, _METADATA_CACHE = 256 << 20, 64 << 20
+"""Bytes. Left alone, they would grow with the library to some gigabytes."""
+
 _OLD = timedelta(minutes=10)
 """Versions of the table this old are let go of. Readers look for a new one every two seconds."""
 
@@ -84,7 +92,7 @@ class Table:
 
     def counts(self) -> Counts:
         with self._use() as table:
-            return Counts(table.count_rows(), table.count_rows("vector IS NOT NULL"))
+            return Counts(table.count_rows(), table.count_rows("embedded"))
 
     def documents(self) -> dict[str, int]:
         """How many chunks there are of each document."""
@@ -120,18 +128,24 @@ class Table:
     def pending(self, limit: int) -> list[Row]:
         """Rows that have no vector yet."""
         with self._use() as table:
-            return _rows(table.search().where("vector IS NULL").select(list(_COLUMNS)).limit(limit).to_arrow())
+            return _rows(table.search().where("NOT embedded").select(list(_COLUMNS)).limit(limit).to_arrow())
 
     def vectors(self, hashes: Collection[str]) -> dict[str, Vectors]:
         """The vectors there are already of these texts, whichever document they stand in."""
         if not hashes:
             return {}
         with self._use() as table:
-            wanted = f"vector IS NOT NULL AND hash IN ({_quoted(hashes)})"
+            wanted = f"embedded AND hash IN ({_quoted(hashes)})"
             found = table.search().where(wanted).select(["hash", "vector"]).to_arrow()
         return dict(zip(found["hash"].to_pylist(), _matrix(found), strict=True))
 
     # ── writing; only with the library's lock held ───────────────────────────────────────────────
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Write rows of documents that the table holds nothing of: faster than replacing nothing."""
+        if rows:
+            with self._use(create=True) as table:
+                table.add(self._arrow(rows), on_bad_vectors="null")
 
     def replace(self, documents: Collection[str], rows: Sequence[Row]) -> None:
         """Make ``rows`` all there is of these documents, in one commit, so that no kill can lose one half of it."""
@@ -158,16 +172,17 @@ class Table:
             table.merge_insert("id").when_matched_update_all().execute(self._arrow(filled))
 
     def delete(self, documents: Collection[str]) -> None:
-        if documents:
+        wanted = list(documents)
+        for start in range(0, len(wanted), _DELETED_AT_ONCE):
             with self._use(create=True) as table:
-                table.delete(f"document IN ({_quoted(documents)})")
+                table.delete(f"document IN ({_quoted(wanted[start : start + _DELETED_AT_ONCE])})")
 
     def tidy(self) -> None:
         """Bring new rows into the indexes, join small files, and let go of versions nobody reads any more."""
         with self._use(create=True) as table:
             from lancedb.index import IvfSq
 
-            embedded = table.count_rows("vector IS NOT NULL")
+            embedded = table.count_rows("embedded")
             if embedded >= self._index_vectors_from and not 0 < _parts(table, "vector") <= _MOST_PARTS:
                 table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
             try:
@@ -201,7 +216,7 @@ class Table:
                 table = self._table
             yield table
         except (RuntimeError, OSError, ValueError) as error:
-            if "space left" in str(error) or "os error 28" in str(error):
+            if any(sign in str(error) for sign in _FULL):
                 raise LibraryError("The disk is full.", "Make room on it and index again.") from error
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise LibraryCorrupt(f"The library's index cannot be used: {reason}", REBUILD) from error
@@ -232,8 +247,9 @@ class Table:
     def _connect(self, folder: Path) -> Any:
         import lancedb
 
+        caches = lancedb.Session(index_cache_size_bytes=_INDEX_CACHE, metadata_cache_size_bytes=_METADATA_CACHE)
         # Readers in other processes look for new commits when what they know is older than this.
-        return lancedb.connect(folder, read_consistency_interval=timedelta(seconds=2))
+        return lancedb.connect(folder, read_consistency_interval=timedelta(seconds=2), session=caches)
 
     def _schema(self) -> Any:
         import pyarrow as pa
@@ -241,16 +257,18 @@ class Table:
         text, number = pa.string(), pa.int32()
         types = {"id": text, "document": text, "number": number, "heading": text, "first": number, "last": number}
         types |= {"start": pa.int64(), "end": pa.int64(), "text": text, "hash": text, "words": text}
+        types["embedded"] = pa.bool_()  # whether there is a vector, told without reading any
         types["vector"] = pa.list_(pa.float32(), self._dimensions)
         return pa.schema(types, metadata={"embedder": self._model})
 
     def _arrow(self, rows: Sequence[Row]) -> Any:
         import pyarrow as pa
 
-        made = [
-            {**{name: getattr(row, name) for name in _COLUMNS}, "id": row.id, "words": _words(row.text)} for row in rows
-        ]
-        return pa.Table.from_pylist(made, schema=self._schema())
+        made: dict[str, list[object]] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+        made["id"] = [row.id for row in rows]
+        made["words"] = [_words(row.text) for row in rows]
+        made["embedded"] = [row.vector is not None for row in rows]
+        return pa.Table.from_pydict(made, schema=self._schema())
 
 
 _COLUMNS = ("document", "number", "heading", "first", "last", "start", "end", "text", "hash", "vector")

@@ -11,6 +11,7 @@ from engine.sources.library.extract.base import (
     Section,
     Unreadable,
     page_at,
+    paged,
 )
 from engine.sources.library.extract.csv import extract_csv
 from engine.sources.library.extract.docx import extract_docx
@@ -94,4 +95,5 @@ __all__ = [
     "Section",
     "Unreadable",
     "page_at",
+    "paged",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from engine.errors import LibraryError
@@ -93,3 +93,16 @@ def build(
         sections.append(Section(start, tuple(each.text for each in above)))
         content = heading.end
     return Extracted(title, text, tuple(sections), tuple(pages), tuple(notes))
+
+
+def paged(extracted: Extracted, word: str) -> Extracted:
+    """The document with its pages as outermost headings, ``word`` and number, so that a place in it names its page."""
+    if not word or not extracted.pages or not extracted.sections:
+        return extracted
+    trails = {section.start: section.trail for section in extracted.sections}
+    sections, trail = [], extracted.sections[0].trail
+    for start in sorted({*trails, *(page for page in extracted.pages if page < len(extracted.text))}):
+        trail = trails.get(start, trail)
+        number = page_at(extracted.pages, start)
+        sections.append(Section(start, (f"{word} {number}", *trail) if number else trail))
+    return replace(extracted, sections=tuple(sections))

@@ -28,6 +28,9 @@ class HashEmbedder:
     def token_starts(self, text: str) -> Sequence[int]:
         return [match.start() for match in re.finditer(r"\w+|[^\w\s]", text)]
 
+    def tune(self, texts: Sequence[str], known: str) -> str:
+        return known
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         if self.missing:
             raise EmbedderMissing("No embedding model is installed.", "Install one.")

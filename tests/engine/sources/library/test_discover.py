@@ -21,7 +21,7 @@ def names(result: Scan, root: Path) -> list[str]:
     ("name", "kind"),
     [
         *(("a.md", "markdown"), ("A.TXT", "text"), ("a.rst", "rst"), ("a.html", "html"), ("a.py", "code")),
-        *(("README", "text"), ("a.pdf", ""), ("a", ""), (".md", "")),
+        *(("README", "text"), ("a.pdf", "pdf"), ("a.bin", ""), ("a", ""), (".md", "")),
     ],
 )
 def test_kinds_by_name(name: str, kind: str) -> None:
@@ -29,7 +29,7 @@ def test_kinds_by_name(name: str, kind: str) -> None:
 
 
 def test_only_known_kinds_outside_hidden_and_cache_folders(tmp_path: Path) -> None:
-    for name in ("b.md", "a/x.txt", ".git/c.md", ".h.md", "node_modules/d.md", "cached/e.md", "p.pdf", "empty.txt"):
+    for name in ("b.md", "a/x.txt", ".git/c.md", ".h.md", "node_modules/d.md", "cached/e.md", "p.bin", "empty.txt"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("" if name == "empty.txt" else "text")
@@ -92,3 +92,15 @@ def test_a_missing_path_is_a_problem(tmp_path: Path) -> None:
 def test_a_scan_can_be_cancelled(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("x")
     assert scan(tmp_path, found=lambda count, folder: None, cancelled=lambda: True).files == []
+
+
+def test_known_files_are_met_and_only_changed_ones_are_told(tmp_path: Path) -> None:
+    for name in ("a.md", "b.md", "c.md", "d.md"):
+        (tmp_path / name).write_text("text")
+    known = {str(each.path): (each.size, each.mtime_ns) for each in look(tmp_path).files}
+    (tmp_path / "b.md").write_text("longer text")
+    (tmp_path / "c.md").write_text("")
+    (tmp_path / "d.md").unlink()
+    result = scan(tmp_path, found=lambda count, folder: None, cancelled=lambda: False, known=known)
+    assert names(result, tmp_path) == ["b.md"] and result.same == 1
+    assert sorted(Path(each).name for each in known) == ["c.md", "d.md"], "what was not met, or is of no use any more"

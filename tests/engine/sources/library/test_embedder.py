@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from engine.errors import EmbedderMissing
 from engine.sources.library import Library
 from engine.sources.library.embed import MiniLM
+from engine.sources.library.precision import FAITHFUL, describe
 
 DOCUMENTS = {
     "lamp.md": "# The lamp\n\n## Fuel\n\nThe light burns whale oil, which the supply boat brings in barrels.\n\n"
@@ -98,3 +101,33 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     with pytest.raises(EmbedderMissing, match="damaged"):
         MiniLM("forged_model").embed(["x"])
     assert "forged_model" not in sys.modules, "finding the files must not run the package"
+
+
+def test_the_way_to_compute_is_measured_once_and_both_ways_are_faithful(model: MiniLM) -> None:
+    texts = [text for text in DOCUMENTS.values() for _ in range(2)]
+    exact = MiniLM().embed(texts)
+    tuned = MiniLM()
+    assert tuned.tune((), "") == "", "nothing to measure with"
+    choice = tuned.tune(texts, "")
+    kept = json.loads(choice)
+    assert kept["precision"] in ("fp32", "bf16") and kept["cosine"] >= FAITHFUL and kept["speed"] > 0
+    assert kept["precision"] in describe(choice)
+    assert tuned.tune(texts, "something else") == choice
+    for precision in ("fp32", "bf16"):
+        other = MiniLM()
+        known = json.dumps({**kept, "precision": precision, "speed": 123.0})
+        assert json.loads(other.tune((), known))["speed"] == 123.0, "known on this machine: not measured again"
+        made = other.embed(texts)
+        assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-5)
+        assert (made * exact).sum(axis=1).min() >= FAITHFUL
+
+
+def test_a_choice_of_another_machine_or_none_at_all_does_not_count(model: MiniLM) -> None:
+    for known in ('{"machine": "elsewhere", "precision": "bf16"}', "no choice", "[]"):
+        assert MiniLM().tune((), known) == known
+        assert describe(known) == ""
+
+
+def test_a_copy_for_another_process_finds_the_same_tokens(model: MiniLM) -> None:
+    copy = pickle.loads(pickle.dumps(model))
+    assert list(copy.token_starts("Harbour, 日本")) == list(model.token_starts("Harbour, 日本"))

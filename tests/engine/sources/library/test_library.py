@@ -349,3 +349,161 @@ def test_a_library_made_with_another_model_is_not_mixed(open_library: Open, note
         assert other.search("boat")
     finally:
         other.close()
+
+
+# ── what is known without reading ────────────────────────────────────────────────────────────────
+
+
+def age(folder: Path) -> None:
+    """Make files old: what has just been written is read again the next time, to be sure."""
+    for each in folder.rglob("*"):
+        if each.is_file():
+            os.utime(each, (1e9, 1e9))
+
+
+def test_files_that_were_of_no_use_are_told_again_without_being_read(library: Library, notes: Path) -> None:
+    program = notes / "program.txt"
+    program.write_bytes(b"\x7fELF\x00\x00" * 100)
+    (notes / "blank.md").write_text(" \n\n")
+    age(notes)
+    first = library.index([notes])
+    program.write_bytes(b"A text " * 85 + b"at last")  # but nothing shows it: as large, and as old
+    os.truncate(program, 600)
+    age(notes)
+    again = library.index()
+    assert counts(again) == (0, 0, 3, 0)
+    assert (again.failures, again.skipped) == (first.failures, first.skipped)
+    os.utime(program)
+    assert counts(library.index()) == (1, 0, 3, 0) and library.failures() == ()
+
+
+def test_a_file_that_becomes_blank_or_binary_is_not_found_any_more(library: Library, notes: Path) -> None:
+    library.index([notes])
+    (notes / "lamp.md").write_text("\n")
+    (notes / "tower.txt").write_bytes(b"\x00" * 64)
+    ended = library.index()
+    assert counts(ended) == (0, 0, 1, 2) and ended.skipped == {"binary": 1, "empty": 1}
+    assert [each.title for each in library.documents()] == ["Boat"]
+    assert library.status().chunks == 1
+
+
+def test_an_unchanged_library_is_not_written_to(library: Library, notes: Path, tmp_path: Path) -> None:
+    age(notes)
+    library.index([notes])
+    library.close()
+
+    def written() -> dict[str, tuple[int, int]]:
+        files = [each for each in (tmp_path / "libraries").rglob("*") if each.is_file() and "-shm" not in each.name]
+        return {str(each): (each.stat().st_size, each.stat().st_mtime_ns) for each in files}
+
+    before = written()
+    library.index()
+    library.close()
+    assert written() == before
+
+
+def test_the_library_does_not_index_itself(tmp_path: Path, embedder: HashEmbedder) -> None:
+    library = Library(tmp_path / "libraries", embedder=embedder)
+    try:
+        (tmp_path / "libraries").mkdir()
+        (tmp_path / "libraries" / "stray.md").write_text("stray")
+        (tmp_path / "a.md").write_text("A word.")
+        assert library.index([tmp_path]).added == 1
+    finally:
+        library.close()
+
+
+# ── what the user leaves out ─────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_taken_out_stays_out_until_it_is_named(library: Library, notes: Path) -> None:
+    library.index([notes])
+    assert library.forget(notes / "far") == 1
+    assert library.search("supply boat") == () or "boat" not in library.search("supply boat")[0].text.lower()
+    assert counts(library.index()) == counts(library.index([notes])) == (0, 0, 2, 0)
+    refused = library.index([notes / "far" / "boat.rst"])
+    assert refused.added == 0 and "removed from the library" in refused.failures[0].reason
+    assert counts(library.index([notes / "far"])) == (1, 0, 0, 0)
+    assert library.places().left_out == ()
+    with pytest.raises(NotFound):
+        library.forget(notes.parent / "nowhere")
+
+
+def test_what_the_rules_of_its_folder_leave_out_is_not_taken_in_for_a_moment(library: Library, notes: Path) -> None:
+    (notes / ".gitignore").write_text("far/\n")
+    assert counts(library.index([notes])) == (2, 0, 0, 0)
+    refused = library.index([notes / "far" / "boat.rst"])
+    assert refused.added == 0 and "ignored" in refused.failures[0].reason and refused.failures[0].hint
+    (notes / ".gitignore").write_text("tower*\n")
+    ended = library.index()
+    assert counts(ended) == (1, 0, 1, 1) and ended.skipped["ignored"] == 1
+
+
+# ── text first, vectors behind ───────────────────────────────────────────────────────────────────
+
+
+class Looking(HashEmbedder):
+    """Looks around when the first vectors are asked of it."""
+
+    look: Callable[[], tuple[str, ...]]
+    found: tuple[str, ...] = ()
+
+    def __reduce__(self):
+        return HashEmbedder, ()
+
+    def embed(self, texts):
+        self.found = self.found or self.look()
+        return super().embed(texts)
+
+
+class Choosy(HashEmbedder):
+    """Notes what it was asked to choose with."""
+
+    asked: tuple[tuple[int, str], ...] = ()
+
+    def tune(self, texts, known):
+        self.asked += ((len(texts), known),)
+        return known or ("quick" if texts else "")
+
+
+def test_every_text_is_found_by_its_words_before_the_first_vector_is_made(tmp_path: Path) -> None:
+    folder = many(tmp_path / "stories", 200)
+    embedder = Looking()
+    told: list[IndexProgress] = []
+    library = Library(tmp_path / "libraries", embedder=embedder)
+    embedder.look = lambda: tuple(library.search(f"harbour{number}", 1)[0].uri for number in range(0, 200, 20))
+    try:
+        library.index([folder], progress=told.append)
+        assert embedder.found == tuple(str(folder / f"{number:03}.txt") for number in range(0, 200, 20))
+        assert library.status().embedded == 200
+    finally:
+        library.close()
+    embedding = [each for each in told if each.phase == "embed"]
+    assert (embedding[0].files, embedding[0].chunks, embedding[0].embedded) == (200, 200, 0)
+    assert (embedding[-1].embedded, embedding[-1].done, embedding[-1].eta) == (200, 200, 0.0)
+    assert embedding[-1].speed > 0
+
+
+def test_the_newest_file_comes_first(library: Library, tmp_path: Path) -> None:
+    folder = many(tmp_path / "stories")
+    for number in range(90):
+        os.utime(folder / f"{number:03}.txt", (1e9 + number, 1e9 + number))
+    calls = iter(range(10_000))
+    library.index([folder], cancelled=lambda: next(calls) > 40)
+    read = [each.title for each in library.documents()]
+    assert read and read == [f"{number:03}.txt" for number in range(90 - len(read), 90)]
+
+
+def test_what_the_embedder_chose_is_kept_and_given_back(tmp_path: Path) -> None:
+    embedder = Choosy()
+    library = Library(tmp_path / "libraries", embedder=embedder)
+    try:
+        library.index([many(tmp_path / "few", 5)])
+        library.index([many(tmp_path / "many", 300)])
+        (tmp_path / "more.md").write_text("A text that no one knows.")
+        library.index([tmp_path / "more.md"])
+        library.warm()
+        assert [known for _, known in embedder.asked] == ["", "", "quick", "quick"]
+        assert [texts > 0 for texts, _ in embedder.asked] == [False, True, False, False]
+    finally:
+        library.close()
