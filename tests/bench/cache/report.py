@@ -84,10 +84,10 @@ def _race(race: Race) -> str:
     rows += [_row(result, race) for result in race.results.values()]
     lines = [f"### {race.turns} turns, window 4", "", *("| " + " | ".join(row) + " |" for row in rows)]
     if len(same) > 1:
-        spread = (noise(same, 4) - 1) * 100
+        spread = (noise(same, 5) - 1) * 100
         lines += [
             "",
-            f"Seconds are wall / processor, as ratios within this run (seed {race.seed}). In the first four turns all methods do"
+            f"Seconds are wall / processor, as ratios within this run (seed {race.seed}). In the first five turns all methods do"
             f" the same work; their processor seconds lie {spread:.0f} % apart, so smaller differences mean nothing.",
         ]
     return "\n".join(lines)
