@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 Mode = Literal["strict", "carry", "carry+repair"]
@@ -152,7 +153,7 @@ def plan(
         if first is None and edit is not _KEEP:
             first = kept
         edits.append(edit)
-    rest = [token for span in wanted[j:] for token in span.tokens]
+    rest = list(chain.from_iterable(span.tokens for span in wanted[j:]))
     behind = sum(len(old.span.tokens) for old in held[i:])
     match = 0
     if not (stale and repairs):  # what was read after a body that went is not worth keeping without its repair

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.bench.cache import planning
 from tests.bench.cache.method import CONTEXT, Seconds
 from tests.bench.cache.overhead import Overhead
 from tests.bench.cache.race import Race, Result, noise
@@ -57,6 +58,7 @@ def about(model: Path) -> tuple[str, ...]:
         f"{datetime.now().astimezone():%Y-%m-%d}, {_processor()}, {cores} cores of which each method used one",
         f"{platform.system()}, Python {platform.python_version()}, llama-cpp-python {version('llama-cpp-python')}",
         f"{model.name}, a context of {CONTEXT:,} tokens for every method",
+        planning.told(),
     )
 
 

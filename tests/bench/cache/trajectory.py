@@ -216,7 +216,7 @@ class _Recorder:
         yield from (action for action in found if action not in self._asked)
 
     def _searches(self) -> Iterator[Action]:
-        found = (Search(heading) for heading in self._headings)
+        found = (Search(heading) for heading in self._headings if estimate(heading) <= self._shape.reply // 5)
         yield from itertools.islice((action for action in found if action not in self._asked), 40)
 
     def _reply(self, action: Action, newest: Observation | None) -> str:
