@@ -81,7 +81,7 @@ def compare(path: Path, turns: int, seed: int) -> list[Way]:
                 way.decoded += model.read(view).decoded
                 if sentence:
                     _compare(way.hidden, exact, "hidden", model, sentence)
-                    model.read(view)
+                    way.decoded += model.read(view).decoded - 1  # one is always read; more only where it re-syncs
                 _compare(way.replies, exact, "reply", model, said)
             print(f"turn {turn} of {turns - 1}", file=sys.stderr, flush=True)
     finally:
