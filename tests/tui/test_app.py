@@ -25,6 +25,8 @@ from engine.protocol import (
     Event,
     Failed,
     IndexPaths,
+    IndexProgress,
+    LibraryOpened,
     OpenSession,
     RunEnded,
     SessionOpened,
@@ -42,6 +44,7 @@ from tui.widgets.answer import numbered
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
 from tui.widgets.document import Document
+from tui.widgets.empty import library_line
 from tui.widgets.prompt import Prompt
 from tui.widgets.turns import Turns
 
@@ -138,6 +141,16 @@ async def test_paths_are_indexed_and_esc_cancels(tmp_path: Path) -> None:
         await fakes.until_true(pilot, lambda: "9 documents, 212 passages" in drawn(app.screen))
         await pilot.press(*"hm", "enter")
         assert door.last() == Ask("hm", library="mine")
+
+
+def test_both_states_of_the_library_are_told() -> None:
+    reading = IndexProgress("default", "embed", 10, 40, files=3, chunks=40, embedded=10, eta=9.0)
+    doing = library_line(fold_all([reading]))
+    assert "10 of 40 passages embedded" in doing.plain
+    assert "40 passages found by words, 10 by meaning too" in doing.plain
+    there = library_line(fold_all([LibraryOpened("default", 3, 40, 30)]))
+    assert "40 passages, 10 of them found by words alone" in there.plain
+    assert "alone" not in library_line(fold_all([LibraryOpened("default", 3, 40, 40)])).plain
 
 
 async def test_while_the_model_loads_one_can_type(tmp_path: Path) -> None:

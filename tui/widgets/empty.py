@@ -29,7 +29,11 @@ def library_line(state: AppState) -> Content:
         amount = f"{doing.done:,} of {doing.total:,}" if doing.total else f"{doing.done:,}"
         what = {"scan": "files found", "read": "files read", "embed": "passages embedded"}[doing.phase]
         left = f" · {duration(doing.eta)} left" if doing.eta >= 0 else ""
-        return line(("◌ ", "$primary"), f"Indexing {doing.library}: {amount} {what}{left}", ("  esc cancels", "dim"))
+        found = (
+            f" · {doing.chunks:,} passages found by words, {doing.embedded:,} by meaning too" if doing.chunks else ""
+        )
+        told = f"Indexing {doing.library}: {amount} {what}{left}{found}"
+        return line(("◌ ", "$primary"), told, ("  esc cancels; ask already if you like", "dim"))
     if state.library is None:
         return line(("Opening the library…", "dim"))
     if not state.library.documents:
@@ -37,7 +41,10 @@ def library_line(state: AppState) -> Content:
             ("! ", "$warning"), "The library is empty. Start with a folder: ", ("deepsearch-tui FOLDER", "bold")
         )
     documents = f"{state.library.documents:,} document{'s' if state.library.documents != 1 else ''}"
-    return line(("✓ ", "$success"), f"Library {state.library.library}: {documents}, {state.library.chunks:,} passages")
+    words_alone = state.library.chunks - state.library.embedded
+    left = f", {words_alone:,} of them found by words alone" if words_alone else ""
+    told = f"Library {state.library.library}: {documents}, {state.library.chunks:,} passages{left}"
+    return line(("✓ ", "$success"), told)
 
 
 class Empty(Vertical):
