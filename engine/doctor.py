@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from engine.clean import clean_line
 from engine.errors import DeepSearchError
+from engine.protocol import NetworkEntry
 from engine.settings import Settings
 
 _PYTHON = (3, 11)
@@ -141,8 +142,43 @@ def _journal(settings: Settings) -> _Result:
     return True, f"{sessions} session{'' if sessions == 1 else 's'}", ""
 
 
-def _network(_: Settings) -> _Result:
-    return True, "web is off: nothing opens a socket", ""
+def _network(settings: Settings) -> _Result:
+    said = {
+        "off": "the web is off: nothing opens a socket",
+        "ask": "the web is allowed, each query and each new host after asking",
+        "on": "the web is allowed, without asking",
+    }
+    return True, said[settings.web], ""
+
+
+def _web_search(settings: Settings) -> _Result:
+    """Who would get the queries. Nobody is asked: it is read from the settings and the library's own table."""
+    if settings.searxng:
+        from engine.sources.web.fetch import Fetcher
+        from engine.sources.web.search import SearxNG
+
+        to = SearxNG(settings.searxng, Fetcher()).name
+    else:
+        from engine.sources.web.search import Ddgs
+
+        engine = Ddgs(settings.search_engine, record=_nowhere)
+        to = f"{engine.name} at {engine.host}, through ddgs"
+    return True, f"{_used(settings)}: queries go to {to}", ""
+
+
+def _nowhere(_: NetworkEntry) -> None: ...
+
+
+def _web_pages(settings: Settings) -> _Result:
+    return True, f"{_used(settings)}: pages come from their own hosts", ""
+
+
+def _used(settings: Settings) -> str:
+    return "not used, the web is off" if settings.web == "off" else "used"
+
+
+def _downloads(_: Settings) -> _Result:
+    return True, "none: models are files on this computer, and model hubs are told to stay offline", ""
 
 
 _CHECKS: dict[str, Callable[[Settings], _Result]] = {
@@ -157,6 +193,9 @@ _CHECKS: dict[str, Callable[[Settings], _Result]] = {
     "library": _library,
     "journal": _journal,
     "network": _network,
+    "web search": _web_search,
+    "web pages": _web_pages,
+    "downloads": _downloads,
 }
 
 

@@ -19,8 +19,10 @@ from engine.caches import Caches
 from engine.clean import clean_line
 from engine.errors import DeepSearchError, LibraryError, SessionError
 from engine.model.base import LanguageModel, Sampling
+from engine.online import Guard, MakeFetcher, Online
 from engine.protocol import (
     AnswerNow,
+    Approve,
     Ask,
     CancelIndex,
     Command,
@@ -45,17 +47,25 @@ from engine.protocol import (
     SessionOpened,
     SetMark,
     SetMasking,
+    SetWeb,
     Shutdown,
     Stop,
+    WebMode,
 )
 from engine.recorder import Recorder
 from engine.sessions import Journal
 from engine.settings import Settings
+from engine.sources.base import is_web
 from engine.sources.library import Library
 from engine.sources.library.embed import Embedder, MiniLM
 from engine.sources.library.filters import Filters
+from engine.sources.web.urls import mentioned
 
 Emit = Callable[[Event], None]
+
+
+def _no_guard(mode: WebMode) -> None: ...
+
 
 _BATCH = 4
 """Turns whose observations are masked together where a mask means reading the rest again (measured: half the time)."""
@@ -67,7 +77,8 @@ _REPLY_TOKENS = 320
 class Engine:
     """One user's engine: at most one run and one indexing at a time, searches beside them.
 
-    ``emit`` is called from several threads. ``load_model`` and ``embedder`` exist so that tests can be deterministic.
+    ``emit`` is called from several threads. ``guard`` keeps this process off the network; who owns the process decides
+    about it. ``load_model``, ``embedder`` and ``fetcher`` exist so that tests can be deterministic, and bring a web.
     """
 
     def __init__(
@@ -77,6 +88,8 @@ class Engine:
         *,
         load_model: Callable[[Settings], LanguageModel] | None = None,
         embedder: Embedder | None = None,
+        fetcher: MakeFetcher | None = None,
+        guard: Guard = _no_guard,
     ) -> None:
         self._settings = settings
         self._emit = emit
@@ -96,6 +109,7 @@ class Engine:
         self._policy = settings.policy
         self._caches = Caches(settings)
         self._cancel_index: threading.Event | None = None
+        self._online = Online(settings, emit, guard, fetcher)
 
     # ── the door ─────────────────────────────────────────────────────────────────────────────────
 
@@ -114,8 +128,7 @@ class Engine:
                     self._controls = controls = Controls(policy=self._policy)
                 self._start(self._answer, command, controls)
             case Stop():
-                if self._controls is not None:
-                    self._controls.stop.set()
+                self._stop_run()
             case AnswerNow():
                 if self._controls is not None:
                     self._controls.answer_now.set()
@@ -130,6 +143,12 @@ class Engine:
                     if self._controls is not None:
                         self._controls.marks[observation] = mark
                     self._tell(Marked(observation, mark))
+            case SetWeb("off"):
+                self._online.set("off")
+            case SetWeb(mode):
+                self._start(self._online.set, mode)
+            case Approve(request, allowed):
+                self._online.answer(request, allowed)
             case OpenSession(session):
                 if self._controls is not None:
                     self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
@@ -163,12 +182,12 @@ class Engine:
 
     def close(self) -> None:
         """Stop what runs, finish writing, free everything."""
-        if self._controls is not None:
-            self._controls.stop.set()
+        self._stop_run()
         if self._cancel_index is not None:
             self._cancel_index.set()
         for job in list(self._jobs):
             job.join(timeout=20)
+        self._online.close()
         with self._opening:
             for library in self._libraries.values():
                 library.close()
@@ -179,6 +198,11 @@ class Engine:
             if self._journal is not None:
                 self._journal.close()
                 self._journal = None
+
+    def _stop_run(self) -> None:
+        if self._controls is not None:
+            self._controls.stop.set()
+        self._online.wake()
 
     # ── jobs, each on a thread of its own ────────────────────────────────────────────────────────
 
@@ -206,6 +230,7 @@ class Engine:
             run, recorder, started = self._prepare(command, controls)
             self._at_hand(recorder)
             self._run = run
+            self._online.begin(recorder.record, controls.stop.is_set)
             began = time.monotonic()
             try:
                 recorder.record(started)
@@ -221,6 +246,7 @@ class Engine:
                 ended = RunEnded("failed", len(run.transcript.turns), time.monotonic() - began)
                 recorder.record(ended, anyway=True)
         finally:
+            self._online.end()
             self._free(controls)
 
     def _free(self, controls: Controls) -> None:
@@ -230,23 +256,28 @@ class Engine:
 
     def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
         """Everything a run needs, from the session's journal and the settings."""
-        settings, journal, model = self._settings, self._open_journal(), self._ready_model()
+        settings, journal, model, web = self._settings, self._open_journal(), self._ready_model(), self._online.mode
         self._catch_up(journal, command.session)
+        if web != "off":
+            self._online.open()  # what is wrong with it shows before there is a session, too
         if isinstance(command, Continue):
             session, past = command.session, replay.past_of(journal.events(command.session))
             if not past.unfinished:
                 raise SessionError("There is nothing to continue: the last run of this session is finished.")
-            library = self._stocked(past.library)
+            library = self._stocked(past.library, web)
             transcript, run_number, max_turns = past.transcript, past.run, past.max_turns
             controls.policy = past.policy
         else:
-            library = self._stocked(command.library)  # like the model before: what is missing leaves no empty session
+            library = self._stocked(
+                command.library, web
+            )  # like the model before: what is missing leaves no empty session
             session = command.session or journal.create(clean_line(command.question, 120))
             past = replay.past_of(journal.events(session))
             transcript, run_number = past.follow_up(clean_line(command.question, 4000)), past.run + 1
             max_turns = command.max_turns or settings.max_turns
             controls.policy = self._batched(command.policy or self._policy, model)
         controls.marks.update(past.marks)
+        question = transcript.question
         format = Guided.for_model(model.info)
         max_turns = max_turns or format.turns
         browser = Browser(
@@ -255,7 +286,11 @@ class Engine:
             count=model.count,
             viewport_tokens=format.viewport(settings.viewport_tokens),
             results=settings.search_results,
+            web=self._online.for_question(question, past.observations) if web != "off" else self._online.kept(),
+            search_web=web != "off",
         )
+        if web != "off" and isinstance(command, Ask):
+            browser.offer(mentioned(question))
         run = Run(
             transcript,
             model=model,
@@ -266,12 +301,13 @@ class Engine:
             next_observation=past.next_observation,
         )
         started = RunStarted(
-            transcript.question,
+            question,
             controls.policy,
             library.name,
             model.info,
             max_turns,
             resumed=isinstance(command, Continue),
+            web=web,
         )
 
         def tell(event: Event) -> None:
@@ -288,12 +324,15 @@ class Engine:
         return replace(policy, batch_turns=_BATCH)
 
     def _pool(self, session: str, past: replay.Past, library: Library) -> PagePool:
-        """The pages of a session, put back from its journal if this engine has not got them."""
+        """The pages of a session, put back from its journal if this engine has not got them. Those of the web come back
+        as they were read then: nothing is fetched.
+        """
         pool = self._pages.get(session)
         if pool is None:
             pool = self._pages[session] = PagePool()
             for observation in past.observations:
-                pool.restore(observation, library)
+                kept = self._online.kept(past.times[observation.number]) if is_web(observation.uri) else library
+                pool.restore(observation, kept)
         return pool
 
     def _open_session(self, session: str) -> None:
@@ -333,8 +372,24 @@ class Engine:
         self._emit(SearchResults(command.query, found.hits, time.monotonic() - began, found.note))
 
     def _open_page(self, uri: str, library: str) -> None:
+        if is_web(uri):
+            self._emit(self._page_of_session(uri))
+            return
         document = self._library(library or self._settings.library).open(uri)
         self._emit(PageOpened(document.uri, document.title, document.text))
+
+    def _page_of_session(self, uri: str) -> PageOpened:
+        """A page of the web as the session at hand has read it last, so that lines are those that were cited."""
+        if self._recorder is not None:
+            past = replay.past_of(self._open_journal().events(self._recorder.session))
+            for observation in reversed(past.observations):
+                if observation.uri == uri and observation.total_lines:
+                    pool = PagePool()
+                    pool.restore(observation, self._online.kept(past.times[observation.number]))
+                    page = pool.get(observation.cursor)
+                    return PageOpened(page.uri, page.title, page.text)
+        document = self._online.kept().open(uri)
+        return PageOpened(document.uri, document.title, document.text)
 
     # ── what is opened once and kept ─────────────────────────────────────────────────────────────
 
@@ -360,10 +415,12 @@ class Engine:
                 self._libraries[name] = Library(self._settings.libraries_dir, name, embedder=self._embedder)
             return self._libraries[name]
 
-    def _stocked(self, name: str) -> Library:
-        """The library of this name (the settings' one if empty). Raises LibraryError where it holds nothing yet."""
+    def _stocked(self, name: str, web: WebMode) -> Library:
+        """The library of this name (the settings' one if empty). Raises LibraryError where it holds nothing yet, and
+        there is nothing else to search.
+        """
         library = self._library(name or self._settings.library)
-        if not library.documents():
+        if web == "off" and not library.documents():
             raise LibraryError(
                 f"The library {library.name!r} holds no documents yet.",
                 "Index some first: deepsearch-tui index PATH",

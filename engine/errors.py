@@ -7,7 +7,9 @@
     ├── ProtocolError             a line on the pipe is not a command or event
     ├── FilterError               a filter of a search cannot be understood
     ├── SourceError               a source could not do what was asked; the agent reads it as an observation
-    │   └── NotFound              no such page, link or document
+    │   ├── NotFound              no such page, link or document
+    │   └── Refused               a rule or the user forbids it; nothing was sent
+    ├── NetworkForbidden          something reached for the network while it must not
     ├── LibraryError              the index on disk
     │   ├── LibraryCorrupt        it cannot be read; rebuilding it from the files helps
     │   ├── LibraryLocked         another process is writing to it
@@ -53,6 +55,14 @@ class SourceError(DeepSearchError):
 
 class NotFound(SourceError):
     """No such page, link or document."""
+
+
+class Refused(SourceError):
+    """A rule, or the user, does not allow this request. Nothing was sent to the place it was meant for."""
+
+
+class NetworkForbidden(DeepSearchError):
+    """Something in this process reached for the network while it is not allowed to. Nothing was sent."""
 
 
 class LibraryError(DeepSearchError):

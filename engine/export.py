@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from engine import protocol, replay
@@ -14,12 +15,14 @@ from engine.context import reference
 from engine.context.transcript import Transcript, Turn
 from engine.protocol import (
     AnswerReady,
+    ApprovalGiven,
     Citation,
     CitationChecked,
     Decided,
     Decision,
     Event,
     Failed,
+    Network,
     Observation,
     Policy,
     PolicySet,
@@ -39,6 +42,26 @@ def to_jsonl(events: Iterable[Event]) -> str:
 def to_markdown(events: Iterable[Event]) -> str:
     """Questions, turns and answers, for people. Nothing that was read or generated can act as Markdown in it."""
     return "\n\n".join(block for told in _runs(events) for block in _markdown(told)) + "\n"
+
+
+def to_ledger(events: Iterable[Event]) -> str:
+    """Every request of a session, and every one that the user did not allow; empty where there was none."""
+    return "".join(f"{each}\n" for event in events if (each := _request(event)))
+
+
+def _request(event: Event) -> str:
+    match event:
+        case Network(entry):
+            size = f"{entry.bytes:,} bytes" if entry.bytes >= 0 else "size not known"
+            told = ", ".join(part for part in (entry.result, entry.address, size, f"{entry.seconds:.1f} s") if part)
+            return f"{_when(entry.began)}  {entry.purpose:<6}  {entry.host}  {entry.method} {entry.url}\n    {told}"
+        case ApprovalGiven(_, what, text, host, False):
+            return f"{_when(event.at)}  {what:<6}  {host}  {text}\n    not allowed, not sent"
+    return ""
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def to_trajectories(events: Iterable[Event]) -> list[dict[str, Any]]:

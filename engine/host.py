@@ -16,12 +16,14 @@ from typing import TextIO
 from engine import __version__, protocol
 from engine.engine import Engine
 from engine.errors import DeepSearchError, ProtocolError
+from engine.offline import forbid, hold
 from engine.protocol import EngineReady, Event, Failed, Shutdown
 from engine.settings import Settings, settings_from_json
 
 
 def main() -> None:
     """``python -m engine.host --settings JSON``. Ends with the Shutdown command or when stdin closes."""
+    forbid()  # before anything is loaded that could look for a network; the web, if it is on, lifts it
     parser = argparse.ArgumentParser(prog="engine.host", description="Serve the engine over stdin and stdout.")
     parser.add_argument("--settings", required=True, help="all settings as one JSON object")
     settings = settings_from_json(parser.parse_args().settings)
@@ -44,7 +46,7 @@ def serve(settings: Settings, commands: TextIO, events: TextIO, log: str = "") -
                 os._exit(0)  # nobody reads any more; what matters is in the journal already
 
     emit(EngineReady(protocol=protocol.VERSION, version=__version__, pid=os.getpid(), log=log))
-    engine = Engine(settings, emit)
+    engine = Engine(settings, emit, guard=hold)
     engine.warm()
     for line in commands:
         try:

@@ -40,6 +40,9 @@ CitationState = Literal["verified", "weak", "missing"]
 
 EndReason = Literal["answered", "not_told", "stopped", "failed"]
 
+WebMode = Literal["off", "ask", "on"]
+"""``off``: nothing is sent. ``ask``: each query and each new host waits for the user's word. ``on``: no questions."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -203,6 +206,27 @@ class FileFailure:
     hint: str = ""
 
 
+@dataclass(frozen=True)
+class NetworkEntry:
+    """One request that left this machine, or that was held back on its way.
+
+    ``began`` is Unix time. ``address`` is the one that was connected to, empty where there was no connection or where a
+    library made it by itself. ``bytes`` came back, -1 where that is not known. ``status`` is HTTP's, 0 without an
+    answer. ``result`` says in words how it ended.
+    """
+
+    began: float
+    purpose: str
+    method: str
+    url: str
+    host: str
+    address: str = ""
+    status: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    result: str = ""
+
+
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -309,6 +333,21 @@ class OpenPage(Command):
 
 
 @dataclass(frozen=True)
+class SetWeb(Command):
+    """Allow the live web, or forbid it. To turn it off holds at once, to turn it on from the next question on."""
+
+    mode: WebMode
+
+
+@dataclass(frozen=True)
+class Approve(Command):
+    """The user's word on an ``ApprovalNeeded``, by its ``request``."""
+
+    request: str
+    allowed: bool
+
+
+@dataclass(frozen=True)
 class Shutdown(Command):
     """Finish writing and exit."""
 
@@ -386,6 +425,7 @@ class RunStarted(Event):
     model: ModelInfo
     max_turns: int
     resumed: bool = False
+    web: WebMode = "off"
 
 
 @dataclass(frozen=True)
@@ -590,6 +630,41 @@ class PageOpened(Event):
     uri: str
     title: str
     text: str
+
+
+@dataclass(frozen=True)
+class ApprovalNeeded(Event):
+    """The run waits, without limit, for ``Approve``: may ``text`` (a query, or an address) be sent to ``host``?"""
+
+    request: str
+    what: Literal["query", "host"]
+    text: str
+    host: str
+
+
+@dataclass(frozen=True)
+class ApprovalGiven(Event):
+    """An ``ApprovalNeeded`` is over: the user has said yes or no, or the run was stopped, which is a no."""
+
+    request: str
+    what: Literal["query", "host"]
+    text: str
+    host: str
+    allowed: bool
+
+
+@dataclass(frozen=True)
+class WebSet(Event):
+    """The web is in this mode now."""
+
+    mode: WebMode
+
+
+@dataclass(frozen=True)
+class Network(Event):
+    """A request to the network has ended."""
+
+    entry: NetworkEntry
 
 
 @dataclass(frozen=True)

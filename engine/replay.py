@@ -29,7 +29,7 @@ class Past:
     """A session so far. ``transcript`` is the last run's, with its finished turns and the exchanges before it.
 
     ``unfinished``: the last run can be continued, because it was stopped, failed or never ended.
-    ``observations`` are those of all runs' finished turns, oldest first.
+    ``observations`` are those of all runs' finished turns, oldest first; ``times`` says when each was made.
     """
 
     run: int = 0
@@ -37,6 +37,7 @@ class Past:
     policy: Policy = field(default_factory=Policy)
     marks: Mapping[int, Mark] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
+    times: Mapping[int, float] = field(default_factory=dict)
     next_observation: int = 1
     unfinished: bool = False
     answer: str = ""
@@ -91,7 +92,11 @@ def story(events: Iterable[Event]) -> Iterator[tuple[Past, Event]]:
                 turn = replace(turn, calls=(*turn.calls, Call(call, tool, arguments)))
             case Observed(observation):
                 turn = replace(turn, observations=(*turn.observations, observation))
-                past = replace(past, next_observation=max(past.next_observation, observation.number + 1))
+                past = replace(
+                    past,
+                    next_observation=max(past.next_observation, observation.number + 1),
+                    times={**past.times, observation.number: event.at},
+                )
             case TurnEnded(raw, thought):
                 ended = Turn(event.turn, raw, thought, turn.calls, turn.observations)
                 past = replace(

@@ -20,6 +20,7 @@ ENV_PREFIX = "DEEPSEARCH_"
 
 
 CACHES = ("auto", "strict", "carry", "carry+repair")
+WEB_MODES = ("off", "ask", "on")
 
 
 def _help(text: str) -> dict[str, str]:
@@ -92,6 +93,17 @@ class Settings:
     seed: int = field(default=0, metadata=_help("Where random choices start, so that a run can be repeated."))
     viewport_tokens: int = field(default=400, metadata=_help("How much of a page one open shows, in tokens."))
     search_results: int = field(default=5, metadata=_help("How many results one search shows."))
+    web: str = field(
+        default="off",
+        metadata=_help(
+            "Whether the live web may be used. off: nothing opens a socket; ask: each query and each new host waits for"
+            " your word; on: without asking."
+        ),
+    )
+    search_engine: str = field(default="duckduckgo", metadata=_help("The one search engine that web queries go to."))
+    searxng: str = field(
+        default="", metadata=_help("The address of a SearXNG that web queries go to instead of the search engine.")
+    )
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -112,6 +124,8 @@ class Settings:
                 raise SettingsError(f"{name} is {value}", f"It must be between {low} and {high:,}.")
         if self.cache not in CACHES:
             raise SettingsError(f"cache is {self.cache!r}", f"It must be one of {', '.join(CACHES)}.")
+        if self.web not in WEB_MODES:
+            raise SettingsError(f"web is {self.web!r}", f"It must be one of {', '.join(WEB_MODES)}.")
 
     @property
     def libraries_dir(self) -> Path:
@@ -133,6 +147,11 @@ class Settings:
     def policy(self) -> Policy:
         """How runs are masked where nothing else is said."""
         return Policy(self.window, batch_turns=self.batch_turns, batch_tokens=self.batch_tokens)
+
+    @property
+    def web_pages(self) -> Path:
+        """The pages that were read on the web."""
+        return self.data_dir / "pages.db"
 
     @property
     def caches_dir(self) -> Path:

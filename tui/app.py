@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -18,6 +18,7 @@ from engine.protocol import (
     Ask,
     CancelIndex,
     Command,
+    EngineReady,
     Event,
     Failed,
     IndexPaths,
@@ -25,6 +26,9 @@ from engine.protocol import (
     OpenPage,
     OpenSession,
     PageOpened,
+    SetWeb,
+    WebMode,
+    WebSet,
 )
 from tui import keys, markdown
 from tui.bridge import Coalescer, Door
@@ -36,6 +40,14 @@ from tui.state import AppState
 
 if TYPE_CHECKING:
     from engine.settings import Settings
+
+_WEB: dict[WebMode, str] = {
+    "off": "The web is off: nothing opens a socket.",
+    "ask": "The web, from the next question on: each query and each new host waits for your word.",
+    "on": "The web, from the next question on: queries and pages are requested without asking.",
+}
+
+_NEXT: dict[WebMode, WebMode] = {"off": "ask", "ask": "on", "on": "off"}
 
 _AGAIN = 2.0
 """Seconds within which a second ctrl+c quits."""
@@ -71,7 +83,7 @@ class DeepSearchApp(App[None]):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self.state = AppState(policy=settings.policy)
+        self.state = AppState(policy=settings.policy, web=cast(WebMode, settings.web))
         self.door: Door | None = None
         self._door_factory = door_factory
         self._settings = settings
@@ -106,12 +118,27 @@ class DeepSearchApp(App[None]):
             self.state = fold(self.state, event)
             if isinstance(event, PageOpened):
                 self._show_page(event)
+            elif isinstance(event, EngineReady) and self.state.web != self._settings.web:
+                self._send(SetWeb(self.state.web))  # it was started again, with the settings, which say otherwise
+            elif isinstance(event, WebSet):
+                self.notify(_WEB[event.mode], markup=False)
             elif isinstance(event, ModelLoaded) and event.note:
                 self.notify(short(event.note), markup=False)
             elif isinstance(event, Failed):
                 self._reading = None
                 self.notify(short(f"{event.message} {event.hint}".strip()), severity="error", markup=False)
         self._research.refresh_from(self.state)
+        self._show_web()
+
+    def _show_web(self) -> None:
+        """What waits for the user's word comes in front of everything; the ledger grows while it is looked at."""
+        from tui.screens.network import Approval, Network
+
+        for screen in self.screen_stack:
+            if isinstance(screen, Network | Approval):
+                screen.refresh_from(self.state)
+        if self.state.waiting and not isinstance(self.screen, Approval):
+            self.push_screen(Approval(self.state.waiting[0], self._send))
 
     def _show_page(self, page: PageOpened) -> None:
         from tui.screens.reader import Reader
@@ -135,15 +162,16 @@ class DeepSearchApp(App[None]):
         """A new session, unless a question is being answered."""
         if self._busy():
             return
-        self.state = replace(self.state, session="", title="", run=None, earlier=(), can_continue=False)
+        self.state = replace(self.state, session="", title="", run=None, earlier=(), can_continue=False, network=())
         self._research.refresh_from(self.state)
         self._research.action_prompt()
 
     def action_sessions(self) -> None:
+        from engine.caches import Caches
         from tui.screens.sessions import Sessions
 
         if not self._busy() and self.screen is self._research:
-            self.push_screen(Sessions(self._settings.journal), self._open_session)
+            self.push_screen(Sessions(self._settings.journal, Caches(self._settings)), self._open_session)
 
     def _open_session(self, session: str | None) -> None:
         if session:
@@ -169,6 +197,15 @@ class DeepSearchApp(App[None]):
             self.notify(short(f"{path} could not be written: {error.strerror}"), severity="error", markup=False)
         else:
             self.notify(short(f"Written to {path}"), markup=False)
+
+    def action_web(self) -> None:
+        """The next mode: off, ask, on."""
+        self._send(SetWeb(_NEXT[self.state.web]))
+
+    def action_network(self) -> None:
+        from tui.screens.network import Network
+
+        self.push_screen(Network(self.state))
 
     def action_help(self) -> None:
         from tui.screens.help import Help

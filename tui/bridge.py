@@ -143,10 +143,11 @@ class InProcess:
         from engine import __version__
         from engine.engine import Engine
         from engine.errors import DeepSearchError
+        from engine.offline import hold
 
         self._error = DeepSearchError
         self._on_event = on_event
-        self._engine = Engine(settings, on_event)
+        self._engine = Engine(settings, on_event, guard=hold)
         on_event(protocol.EngineReady(protocol=protocol.VERSION, version=__version__, pid=os.getpid()))
         self._engine.warm()
 

@@ -28,6 +28,8 @@ EXAMPLES = (
 )
 """Questions the guide answers, to pick from and for the demo without a terminal."""
 
+_WEB = "Allow the live web: ask shows each query and each new host first, on does not. Off by default."
+
 _EPILOG = """\b
 Exit codes: 0 done, 1 an error, 2 a bad command line, 3 the documents do not tell (or nothing was found),
 4 some files could not be indexed, 130 interrupted. A PATH that is called like a command is written ./PATH.
@@ -66,6 +68,7 @@ class Commands(click.Group):
 @click.option(
     "--batch", "batch_turns", type=click.IntRange(0, 1000), metavar="N", help="Mask old turns N at a time; 0 chooses."
 )
+@click.option("--web", type=click.Choice(["off", "ask", "on"]), help=_WEB)
 @click.option("--in-process", is_flag=True, help="Run the engine in this process, for debugging.")
 @click.version_option(__version__, prog_name="deepsearch-tui")
 @click.pass_context
@@ -272,6 +275,7 @@ def _window(_: click.Context, __: click.Parameter, value: str | None) -> int | N
 @_library
 @click.option("--window", callback=_window, metavar="K|off", help="Observations of the last K turns stay.")
 @click.option("--max-turns", type=click.IntRange(1, 1000), default=None, help="The turn that must answer.")
+@click.option("--web", type=click.Choice(["off", "ask", "on"]), help=_WEB)
 @click.option("--session", help="Follow up in this session: an id, the beginning of one, or last.")
 @_json
 @click.pass_context
@@ -281,6 +285,7 @@ def ask(
     library: str | None,
     window: int | None,
     max_turns: int | None,
+    web: str | None,
     session: str | None,
     json: bool,
 ) -> None:
@@ -292,7 +297,7 @@ def ask(
     session = journal.resolve(session) if session else ""
     journal.close()
     command = Ask(question, session, settings.library, settings.policy, max_turns or 0)
-    _talk(ctx, json, lambda conversation: conversation.ask(command), library=library, window=window)
+    _talk(ctx, json, lambda conversation: conversation.ask(command), library=library, window=window, web=web)
 
 
 @main.command()
@@ -352,10 +357,19 @@ def list_sessions(ctx: click.Context) -> None:
 
 @sessions.command()
 @click.argument("session")
+@click.option("--network", is_flag=True, help="Print instead every request that it sent, and what came of it.")
 @click.pass_context
-def show(ctx: click.Context, session: str) -> None:
+def show(ctx: click.Context, session: str, network: bool) -> None:
     """Print a session as Markdown."""
-    ctx.invoke(export, session=session, form="markdown")
+    if not network:
+        ctx.invoke(export, session=session, form="markdown")
+        return
+    from engine.export import to_ledger
+
+    settings, _ = ctx.obj()
+    journal = _journal(settings)
+    ledger = to_ledger(journal.events(journal.resolve(session)))
+    click.echo(ledger or "Nothing was sent in this session.", nl=not ledger)
 
 
 @sessions.command("search")

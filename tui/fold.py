@@ -13,6 +13,8 @@ from typing import Any, Literal
 from engine.protocol import (
     AnswerDelta,
     AnswerReady,
+    ApprovalGiven,
+    ApprovalNeeded,
     CacheEdited,
     CacheKept,
     CallStarted,
@@ -30,6 +32,7 @@ from engine.protocol import (
     Marked,
     ModelLoaded,
     ModelLoading,
+    Network,
     Observed,
     PolicySet,
     Priced,
@@ -43,6 +46,7 @@ from engine.protocol import (
     TurnStarted,
     Unknown,
     ViewBuilt,
+    WebSet,
 )
 from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow, first_turn_inside
 
@@ -84,6 +88,14 @@ def fold(state: AppState, event: Event) -> AppState:
         case PolicySet(policy):
             run = replace(state.run, next_policy=policy) if state.run else None
             return replace(state, policy=policy, run=_with_pending(run) if run else None)
+        case WebSet(mode):
+            return replace(state, web=mode)
+        case Network(entry):
+            return replace(state, network=(*state.network, entry))
+        case ApprovalNeeded():
+            return replace(state, waiting=(*state.waiting, event))
+        case ApprovalGiven():
+            return _given(state, event)
         case Failed():
             failed = replace(state, failures=(*state.failures, event), model_loading="")
             return replace(failed, run=_noted(failed.run, event.message, "error")) if failed.run else failed
@@ -91,7 +103,7 @@ def fold(state: AppState, event: Event) -> AppState:
         return state
     run = _fold_run(state.run, event)
     if isinstance(event, RunEnded):
-        return replace(state, run=run, can_continue=event.why in ("stopped", "failed"))
+        return replace(state, run=run, can_continue=event.why in ("stopped", "failed"), waiting=())
     return state if run is state.run else replace(state, run=run)
 
 
@@ -108,9 +120,17 @@ def _lost(state: AppState, reason: str, restarting: bool) -> AppState:
         model=None,
         model_loading="",
         indexing=None,
+        waiting=(),
         run=run,
         can_continue=interrupted or state.can_continue,
     )
+
+
+def _given(state: AppState, event: ApprovalGiven) -> AppState:
+    """A word was given, or none can be any more."""
+    waiting = tuple(each for each in state.waiting if each.request != event.request)
+    said = f"{'allowed' if event.allowed else 'not allowed'}: {event.text} to {event.host}"
+    return replace(state, waiting=waiting, run=_noted(state.run, said, "info") if state.run else None)
 
 
 def _run_started(state: AppState, event: RunStarted) -> AppState:
@@ -154,6 +174,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
         title=state.title if same and state.title else event.question,
         run=run,
         earlier=earlier,
+        network=state.network if same else (),
         policy=event.policy,
         model=event.model,
         can_continue=False,

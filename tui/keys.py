@@ -162,6 +162,22 @@ SCREEN: tuple[Key, ...] = (
         "Go on with a run that was stopped or lost, from its last finished turn.",
         "Run",
     ),
+    Key(
+        "web.mode",
+        "w",
+        "app.web",
+        "Web",
+        "The live web: off, ask before each query and new host, on. Off holds at once.",
+        "Run",
+    ),
+    Key(
+        "web.network",
+        "n",
+        "app.network",
+        "Network",
+        "Every request that this session sent, to whom, and what came of it.",
+        "Answer and sources",
+    ),
     Key("prompt", "i", "prompt", "Ask", "Go to the prompt.", "Run", shown=True),
     Key("pane.turns", "1", "pane('turns')", "Show the turns", "What the model did, turn by turn.", "Panes"),
     Key(
@@ -272,6 +288,16 @@ SESSIONS: tuple[Key, ...] = (
         shown=True,
         label="d",
     ),
+)
+
+APPROVAL: tuple[Key, ...] = (
+    Key("approval.yes", "y", "answer(True)", "Allow", "Send it.", "Run", shown=True),
+    Key("approval.no", "n", "answer(False)", "Do not", "Do not send it; the run goes on without.", "Run", shown=True),
+    Key("approval.stop", "escape", "stop", "Stop", "Do not send it, and stop the run.", "Run", shown=True, label="esc"),
+)
+
+NETWORK: tuple[Key, ...] = (
+    Key("network.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
 )
 
 COMMANDS: tuple[Key, ...] = tuple(key for key in SCREEN + APP if key.palette)

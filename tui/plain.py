@@ -14,6 +14,9 @@ from typing import IO
 from engine import errors, protocol
 from engine.protocol import (
     AnswerReady,
+    ApprovalGiven,
+    ApprovalNeeded,
+    Approve,
     Ask,
     CallStarted,
     CancelIndex,
@@ -28,6 +31,7 @@ from engine.protocol import (
     IndexProgress,
     LibraryOpened,
     ModelLoaded,
+    Network,
     Observed,
     RunEnded,
     Search,
@@ -53,6 +57,7 @@ class Conversation:
     make_door: MakeDoor
     out: IO[str] = field(default_factory=lambda: sys.stdout)
     err: IO[str] = field(default_factory=lambda: sys.stderr)
+    keyboard: IO[str] = field(default_factory=lambda: sys.stdin)
     json: bool = False
 
     def __post_init__(self) -> None:
@@ -71,6 +76,8 @@ class Conversation:
                 answer = event
             if not self.json:
                 _tell(before, state, event, turns)
+            if isinstance(event, ApprovalNeeded):
+                self._approve(event)
             if isinstance(event, Failed) and not event.session:
                 return self._failed(event)
         run = state.run
@@ -85,6 +92,25 @@ class Conversation:
                 for line in citation.quote.splitlines():
                     print(f"    │ {line}", file=self.out)
         return OK if run.ended == "answered" else NOT_TOLD if run.ended == "not_told" else INTERRUPTED
+
+    def _approve(self, needed: ApprovalNeeded) -> None:
+        """Ask the person at the terminal; where there is none, the word is no."""
+        what = "query" if needed.what == "query" else "page"
+        print(f"  web  {what} for {needed.host}: {needed.text}", file=self.err)
+        if not (self.keyboard.isatty() and self.err.isatty()):
+            print("       not sent: there is no terminal to ask at. --web on sends without asking.", file=self.err)
+            self._door.send(Approve(needed.request, False))
+            return
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            print("       send it? [y/N] ", end="", file=self.err, flush=True)
+            said = self.keyboard.readline()
+            self._door.send(Approve(needed.request, said.strip().lower() in ("y", "yes")))
+        except KeyboardInterrupt:
+            print(file=self.err)
+            self._door.send(Stop())
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def index(self, command: IndexPaths) -> int:
         """Index, with progress on stderr and the report on stdout."""
@@ -191,7 +217,7 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
         case protocol.RunStarted(question, policy):
             stays = "the last turn stays" if policy.window == 1 else f"the last {policy.window} turns stay"
             window = stays if policy.window else "off"
-            print(f"\nquestion  {question}\nmasking  {window}", file=out)
+            print(f"\nquestion  {question}\nmasking  {window}\nweb  {event.web}", file=out)
         case TurnStarted(must_answer):
             print(f"turn {event.turn}{'  must answer' if must_answer else ''}", file=out)
         case protocol.Decided(decisions):
@@ -207,6 +233,11 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
         case CallStarted(_, tool, arguments):
             shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             print(f"  call  {tool}({shown})", file=out)
+        case Network(entry):
+            size = f", {entry.bytes:,} bytes" if entry.bytes >= 0 else ""
+            print(f"  web  {entry.method} {entry.url}  {entry.result}{size}", file=out)
+        case ApprovalGiven(_, _, text, host, False):
+            print(f"  web  not allowed: {text} to {host}", file=out)
         case Observed(observation):
             print(f"  read  {observation.header}  ({observation.body_tokens} tokens)", file=out)
         case protocol.EvidenceChosen(evidence):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.protocol import (
+    ApprovalNeeded,
     Citation,
     EndReason,
     Failed,
@@ -15,12 +16,14 @@ from engine.protocol import (
     LibraryOpened,
     Mark,
     ModelInfo,
+    NetworkEntry,
     Observation,
     Policy,
     SegmentTokens,
     State,
     Timings,
     Unknown,
+    WebMode,
 )
 from engine.window import released
 
@@ -189,7 +192,10 @@ class RunState:
 
 @dataclass(frozen=True)
 class AppState:
-    """Everything on the screen. ``run`` is the question at hand, ``earlier`` the finished ones of the session."""
+    """Everything on the screen. ``run`` is the question at hand, ``earlier`` the finished ones of the session.
+
+    ``waiting`` is what the engine wants the user's word on, ``network`` every request of the session.
+    """
 
     connection: Literal["starting", "ready", "lost"] = "starting"
     problem: str = ""
@@ -207,6 +213,9 @@ class AppState:
     policy: Policy = field(default_factory=Policy)
     failures: tuple[Failed, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    web: WebMode = "off"
+    waiting: tuple[ApprovalNeeded, ...] = ()
+    network: tuple[NetworkEntry, ...] = ()
 
 
 def first_turn_inside(run: RunState) -> int:

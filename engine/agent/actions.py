@@ -8,9 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Search:
-    """Look for documents."""
+    """Look for documents. ``source`` is one of :data:`engine.browser.tools.SOURCES`; None: wherever one may look."""
 
     query: str
+    source: str | None = None
 
 
 @dataclass(frozen=True)

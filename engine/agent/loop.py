@@ -76,6 +76,7 @@ class Run:
         self.next_observation = next_observation
         self.format = Guided.for_model(model.info)
         self.listener = Listener(model, sampling, controls.stop.is_set)
+        self._system = prompts.system(led=self.format.led, web=bool(browser.sources), named=browser.named)
         self._read = 0  # prompt tokens read so far, and in how many seconds: the speed that prices are told at
         self._reading = 0.0
 
@@ -99,8 +100,7 @@ class Run:
 
     def _shown(self, controls: Controls) -> View:
         decisions = masking.decide(self.transcript.turns, controls.policy, dict(controls.marks))
-        system = prompts.system(led=self.format.led)
-        return view.build(self.transcript, decisions, controls.policy, system=system)
+        return view.build(self.transcript, decisions, controls.policy, system=self._system)
 
     def _turn(self, number: int, must_answer: bool) -> Generator[Event, None, EndReason | None]:
         heard, reply = yield from self._decide(must_answer)
@@ -146,8 +146,16 @@ class Run:
             if attempt == 0:
                 yield Decided(decisions)
             yield built
-            links = [link.id for _, link in self.browser.openable()]
-            allowed = moves(self.transcript, links, must_answer=must_answer, led=self.format.led, refused=refused)
+            # A led model cannot tell where a link leads: it reads what was found, and sends nothing to further hosts.
+            links = [link.id for _, link in self.browser.openable(follow=not self.format.led)]
+            allowed = moves(
+                self.transcript,
+                links,
+                must_answer=must_answer,
+                led=self.format.led,
+                refused=refused,
+                sources=self.browser.sources,
+            )
             heard = yield from self.listener.hear(
                 shown, grammar=self.format.grammar(allowed), tell=growing(ThoughtDelta, self.format.thought)
             )
@@ -181,7 +189,7 @@ class Run:
                 self.transcript,
                 decisions,
                 self.controls.policy,
-                system=prompts.system(led=self.format.led),
+                system=self._system,
                 note=note,
             )
             built = self.listener.built(shown)
@@ -208,8 +216,8 @@ class Run:
 
     def _call(self, call: Call, action: Action) -> Observation:
         match action:
-            case Search(query):
-                return self.browser.search(call.id, query)
+            case Search(query, source):
+                return self.browser.search(call.id, query, source)
             case Open(id, cursor, line):
                 return self.browser.open(call.id, id, cursor, line)
             case Find(pattern, cursor):

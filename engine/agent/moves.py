@@ -18,6 +18,7 @@ class Moves:
 
     ``queries``: whole queries to choose from, ``words``: words a further query may be made of, in order; both empty
     where the model may write what it likes. ``links``: ids on the newest results that were not opened yet.
+    ``sources``: what a search may choose from; empty where there is nothing to choose.
     """
 
     search: bool = False
@@ -26,6 +27,7 @@ class Moves:
     links: tuple[int, ...] = ()
     queries: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 def moves(
@@ -35,12 +37,13 @@ def moves(
     must_answer: bool,
     led: bool,
     refused: Collection[Action] = (),
+    sources: Sequence[str] = (),
 ) -> Moves:
     """The next moves. ``led``: the model is too small to be trusted with words of its own (see ``Guided``).
 
     No answer before a document was read; no identical call again while nothing else came between; a led model reads
     two places before it may answer, because it cannot tell a good one from a bad one. ``refused`` are actions that
-    this turn has already tried in vain.
+    this turn has already tried in vain. A led model is not asked to choose among ``sources``: it searches them all.
     """
     if must_answer:
         return Moves(answer=True)
@@ -64,6 +67,7 @@ def moves(
         links=openable,
         queries=queries,
         words=words,
+        sources=() if led else tuple(sources),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.errors import DeepSearchError, NotFound
 from engine.protocol import Link, Observation
-from engine.sources.base import Source
+from engine.sources.base import PageLink, Source
 
 Kind = Literal["results", "document", "find"]
 
@@ -19,7 +19,10 @@ _NUMBERED = re.compile(r"^L(\d+): ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Page:
-    """A document as it was opened, or a list of links. Lines are the text's own, counted from 1."""
+    """A document as it was opened, or a list of links. Lines are the text's own, counted from 1.
+
+    ``links`` are those that were shown, ``leads`` all that the document has.
+    """
 
     kind: Kind
     title: str
@@ -28,6 +31,7 @@ class Page:
     text: str
     links: tuple[Link, ...] = ()
     cursor: int = -1
+    leads: tuple[PageLink, ...] = ()
     lines: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +60,7 @@ class PagePool:
         """The page with its cursor."""
         with self._lock:
             cursor = max(self._pages, default=-1) + 1
-            placed = Page(page.kind, page.title, page.uri, page.path, page.text, page.links, cursor)
+            placed = replace(page, cursor=cursor)
             self._pages[cursor] = placed
             return placed
 
@@ -79,6 +83,16 @@ class PagePool:
                     return page
         return None
 
+    def offering(self) -> tuple[Page, ...]:
+        """The pages whose links are open to choice: the newest list, and the documents read since that show some.
+
+        A document's links are numbered on from the list's, so that each number means one thing.
+        """
+        with self._lock:
+            pages = [page for _, page in sorted(self._pages.items()) if page.links]
+        lists = [place for place, page in enumerate(pages) if page.kind != "document"]
+        return tuple(pages[lists[-1] if lists else 0 :])
+
     def show(self, seen: Seen) -> None:
         """Note that these lines were shown."""
         with self._lock:
@@ -99,13 +113,14 @@ class PagePool:
             return
         kind = _kind(observation)
         path, text = observation.path, observation.body
+        leads: tuple[PageLink, ...] = ()
         if kind == "document":
             try:
                 document = source.open(observation.uri)
-                path, text = document.path, document.text
+                path, text, leads = document.path, document.text, document.links
             except DeepSearchError:
                 text = "\n" * (observation.first - 1) + _unnumbered(observation.body)
-        page = Page(kind, observation.title, observation.uri, path, text, observation.links, observation.cursor)
+        page = Page(kind, observation.title, observation.uri, path, text, observation.links, observation.cursor, leads)
         with self._lock:
             self._pages[observation.cursor] = page
             if kind == "document" and observation.first:
@@ -136,4 +151,4 @@ def _met(observation: Observation) -> Iterator[tuple[int, int]]:
 
 
 def _unnumbered(body: str) -> str:
-    return "\n".join(line.partition(": ")[2] for line in body.split("\n"))
+    return "\n".join(line.partition(": ")[2] for line in body.split("\n") if _NUMBERED.match(line))

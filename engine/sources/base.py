@@ -10,16 +10,31 @@ from engine.protocol import Hit
 
 
 @dataclass(frozen=True)
+class PageLink:
+    """A link on a web page: its text, where it leads, and the line of the page it stands on, 0 where that is unknown."""
+
+    text: str
+    url: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class Document:
     """A whole document as text. Line numbers everywhere are 1-based lines of ``text``.
 
-    ``uri`` names it to the source; ``path`` is what a person is shown.
+    ``uri`` names it to the source; ``path`` is what a person is shown. ``links`` lead to what the source can open.
     """
 
     uri: str
     path: str
     title: str
     text: str
+    links: tuple[PageLink, ...] = ()
+
+
+def is_web(uri: str) -> bool:
+    """Whether a document is a page of the web, and not one of the library, whose documents are files."""
+    return uri.startswith(("http://", "https://"))
 
 
 class Source(Protocol):

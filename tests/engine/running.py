@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.context.segments import View
 from engine.engine import Engine
@@ -76,12 +76,19 @@ class Talk:
     """An engine and what it tells."""
 
     def __init__(
-        self, settings: Settings, replies: Sequence[str] | Callable[[View], str] = (), *, delay: float = 0.0
+        self,
+        settings: Settings,
+        replies: Sequence[str] | Callable[[View], str] = (),
+        *,
+        delay: float = 0.0,
+        **options: Any,
     ) -> None:
         self.told: list[Event] = []
         self.model = ScriptedModel(replies, delay=delay)
         self._heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.engine = Engine(settings, self._heard.put, load_model=lambda _: self.model, embedder=HashEmbedder())
+        self.engine = Engine(
+            settings, self._heard.put, load_model=lambda _: self.model, embedder=HashEmbedder(), **options
+        )
 
     def send(self, command: Command) -> None:
         self.engine.handle(command)

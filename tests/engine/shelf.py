@@ -22,7 +22,7 @@ class Shelf:
             for number, line in enumerate(document.text.splitlines(), start=1):
                 score = len(wanted & set(line.lower().strip(".").split()))
                 if score:
-                    hits.append(Hit(document.uri, document.title, "", number, number, line, score))
+                    hits.append(Hit(document.uri, document.title, "", number, number, line, score, path=document.path))
         return tuple(sorted(hits, key=lambda hit: -hit.score)[:limit])
 
     def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,12 +25,12 @@ def look(settings: Settings) -> dict[str, Check]:
 
 def test_everything_is_looked_at_and_what_is_wrong_says_what_to_do(settings: Settings) -> None:
     found = look(settings)
-    assert list(found)[:3] == ["settings", "python", "data directory"] and list(found)[-1] == "network"
+    assert list(found)[:3] == ["settings", "python", "data directory"] and list(found)[-1] == "downloads"
     assert all(check.detail for check in found.values())
     assert all(check.fix for check in found.values() if not check.ok)
     assert str(settings.config_file) in found["settings"].detail
     assert found["data directory"].detail == str(settings.data_dir)
-    assert found["network"].detail == "web is off: nothing opens a socket"
+    assert found["network"].detail == "the web is off: nothing opens a socket"
     assert found["llama.cpp"].ok and found["lancedb"].ok
 
 
@@ -83,3 +84,16 @@ def test_nothing_heavy_is_loaded(settings: Settings) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, settings.to_json()], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_feature_that_could_use_the_network_is_listed(settings: Settings) -> None:
+    off = look(settings)
+    assert (
+        off["web search"].detail
+        == "not used, the web is off: queries go to duckduckgo at html.duckduckgo.com, through ddgs"
+    )
+    assert off["web pages"].detail.startswith("not used") and off["downloads"].detail.startswith("none")
+    on = look(replace(settings, web="ask", searxng="http://searx.lan:8888/"))
+    assert "after asking" in on["network"].detail
+    assert on["web search"].detail == "used: queries go to SearXNG at searx.lan:8888"
+    assert look(replace(settings, search_engine="auto"))["web search"].ok is False

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -170,3 +172,24 @@ def test_it_ends_when_nobody_reads_any_more(settings: Settings) -> None:
     for pipe in (host.child.stdin, host.child.stderr):
         assert pipe is not None
         pipe.close()
+
+
+PHONES_HOME = """
+import socket, sys
+import engine.engine, engine.host
+def load(settings):
+    socket.create_connection(("127.0.0.1", int(settings.model)), 5).close()
+    raise RuntimeError("connected")
+engine.engine._llama = load
+engine.host.main()
+"""
+"""A host in which loading a model looks for the network, as a hub's library might."""
+
+
+@pytest.mark.parametrize(("web", "says"), [("off", "The network is off"), ("on", "connected")])
+def test_nothing_in_an_engines_process_gets_out_while_the_web_is_off(settings: Settings, web: str, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        host = Host(replace(settings, web=web, model=port), ("-c", PHONES_HOME))
+        assert says in host.until(Failed).message
+        host.end()

@@ -46,11 +46,13 @@ from engine.protocol import (
     SegmentTokens,
     SetMark,
     SetMasking,
+    SetWeb,
     ThoughtDelta,
     Timings,
     TurnEnded,
     TurnStarted,
     ViewBuilt,
+    WebSet,
 )
 from engine.settings import Settings
 from tui.app import DeepSearchApp
@@ -89,6 +91,8 @@ class ScriptedDoor:
         match command:
             case SetMark(observation, mark):
                 self.tell([Marked(observation, mark, session=SESSION, run=1)])
+            case SetWeb(mode):
+                self.tell([WebSet(mode)])
             case SetMasking(policy):
                 self.tell([PolicySet(policy, session=SESSION, run=1)])
             case OpenPage(uri) if uri in PAGES:

@@ -15,7 +15,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 import engine
-from engine.protocol import Ask, Command, Event, IndexEnded, IndexPaths, Search, SearchResults, decode_event
+from engine.protocol import (
+    ApprovalGiven,
+    Ask,
+    Command,
+    Event,
+    IndexEnded,
+    IndexPaths,
+    Network,
+    NetworkEntry,
+    Search,
+    SearchResults,
+    decode_event,
+)
 from engine.sessions import Journal
 from engine.settings import CACHES, Settings
 from tests.engine import story
@@ -417,6 +429,14 @@ def test_what_a_memory_cannot_do_is_said(kind: tiny.Kind, said: str, tmp_path: P
     assert said in result.output
 
 
+def test_a_deleted_session_takes_its_saved_cache_along(tmp_path: Path, kept: str) -> None:
+    file = tmp_path / "data" / "caches" / f"{kept}.kv"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"what was read")
+    assert run(tmp_path, "sessions", "delete", "--yes", kept).exit_code == 0
+    assert not file.exists()
+
+
 def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     result = run(tmp_path, "models", "check", "/nowhere/none.gguf")
     assert result.exit_code == 1 and "hint:" in result.stderr
@@ -429,3 +449,39 @@ def test_every_way_of_the_cache_can_be_chosen(tmp_path: Path, engines: Engines) 
     assert (engines.settings[0].cache, engines.settings[0].batch_turns) == ("strict", 3)
     [asked] = [command for command in engines.commands if isinstance(command, Ask)]
     assert asked.policy is not None and asked.policy.batch_turns == 3
+
+
+# ── the web ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "web"),
+    [(("ask", "x"), "off"), (("--web", "ask", "ask", "x"), "ask"), (("--web", "ask", "ask", "--web", "on", "x"), "on")],
+)
+def test_the_web_is_off_unless_it_is_asked_for(
+    tmp_path: Path, engines: Engines, arguments: tuple[str, ...], web: str
+) -> None:
+    assert run(tmp_path, *arguments).exit_code == 0
+    assert engines.settings[-1].web == web
+
+
+def test_the_web_has_three_modes(tmp_path: Path) -> None:
+    assert "is not one of" in run(tmp_path, "ask", "--web", "maybe", "x").stderr
+    done = run(tmp_path, "sessions", env={"DEEPSEARCH_WEB": "yes"})
+    assert (done.exit_code, "It must be one of off, ask, on" in done.stderr) == (1, True)
+
+
+def test_the_ledger_of_a_session_is_printed(tmp_path: Path, kept: str) -> None:
+    assert run(tmp_path, "sessions", "show", kept, "--network").stdout == "Nothing was sent in this session.\n"
+    journal = Journal(tmp_path / "data" / "sessions.db")
+    entry = NetworkEntry(1.0, "page", "GET", "http://site.test/", "site.test", "93.184.215.14", 200, 1234, 0.5, "read")
+    seq = journal.next_seq(kept)
+    journal.append(Network(entry, session=kept, seq=seq))
+    journal.append(ApprovalGiven("1", "query", "my secret", "searx.lan", False, session=kept, seq=seq + 1))
+    journal.append(ApprovalGiven("2", "query", "a lamp", "searx.lan", True, session=kept, seq=seq + 2))
+    journal.close()
+    shown = run(tmp_path, "sessions", "show", kept, "--network").stdout.splitlines()
+    assert shown[0].endswith("page    site.test  GET http://site.test/")
+    assert shown[1] == "    read, 93.184.215.14, 1,234 bytes, 0.5 s"
+    assert shown[2].endswith("query   searx.lan  my secret") and shown[3] == "    not allowed, not sent"
+    assert len(shown) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,20 +14,29 @@ from textual.widgets import Input, TextArea
 
 from engine.protocol import (
     AnswerNow,
+    ApprovalGiven,
+    ApprovalNeeded,
+    Approve,
     Ask,
     Continue,
+    EngineStopped,
     Event,
+    NetworkEntry,
     OpenPage,
     Policy,
     RunEnded,
     SetMark,
     SetMasking,
+    SetWeb,
     Stop,
 )
+from engine.protocol import Network as NetworkEvent
 from tests.tui import fakes
 from tui import keys
 from tui.app import DeepSearchApp
+from tui.safe import Plain
 from tui.screens.help import Help
+from tui.screens.network import Approval, Network
 from tui.screens.reader import Reader
 from tui.screens.sessions import Sessions
 from tui.widgets.context_map import ContextMap
@@ -35,6 +45,9 @@ from tui.widgets.document import Document
 from tui.widgets.prompt import Prompt
 from tui.widgets.rows import RowList
 from tui.widgets.turns import Turns
+
+OTHERS = (*keys.READER, *keys.SESSIONS, *keys.APPROVAL, *keys.NETWORK)
+"""Keys of the screens in front of the main one."""
 
 Test = Callable[["Driven"], Awaitable[None]]
 TESTS: dict[str, tuple[Sequence[Event], Test]] = {}
@@ -91,7 +104,7 @@ def key(id: str, told: Sequence[Event] = fakes.RUN) -> Callable[[Test], Test]:
     return remember
 
 
-@pytest.mark.parametrize("id", [key.id for key in (*keys.ALL, *keys.SCROLLS, *keys.READER, *keys.SESSIONS)])
+@pytest.mark.parametrize("id", [key.id for key in (*keys.ALL, *keys.SCROLLS, *OTHERS)])
 async def test_key(id: str, tmp_path: Path) -> None:
     told, test = TESTS[id]
     async with driven(tmp_path, told) as app:
@@ -107,7 +120,7 @@ def test_no_key_means_two_things_on_one_screen() -> None:
 
 
 def test_every_key_explains_itself() -> None:
-    every = (*keys.ALL, *keys.READER, *keys.SESSIONS)
+    every = (*keys.ALL, *OTHERS)
     assert all(each.tooltip.endswith(".") and each.group in keys.GROUPS and each.description for each in every)
     ids = [each.id for each in every]
     assert len(ids) == len(set(ids))
@@ -134,6 +147,101 @@ async def _(app: Driven) -> None:
     await app.press("i", "x")
     assert app.focused(Prompt)
     assert app.app.screen.query_one(Prompt).text == "x"
+
+
+# ── the web ──────────────────────────────────────────────────────────────────────────────────────
+
+QUERY = ApprovalNeeded("7", "query", "keeper [of] the lamp", "searx.lan")
+PAGE = ApprovalNeeded("8", "host", "http://site.test/lamps", "site.test")
+
+
+@key("web.mode")
+async def _(app: Driven) -> None:
+    for mode in ("ask", "on", "off"):
+        await app.press("w")
+        assert app.door.last() == SetWeb(mode)
+        await app.until(lambda: f"web {mode}" in status_of(app))  # noqa: B023 - called in this round
+
+
+@key("web.network")
+async def _(app: Driven) -> None:
+    await app.press("n")
+    await app.until(lambda: isinstance(app.app.screen, Network))
+    await app.until(lambda: "Nothing was sent" in shown(app))
+    entry = NetworkEntry(
+        fakes.START, "page", "GET", "http://site.test/[b]x", "site.test", "93.184.215.14", 200, 1234, 0.5, "read"
+    )
+    app.door.tell([NetworkEvent(entry, session=fakes.SESSION)])
+    await app.until(lambda: "GET http://site.test/[b]x" in shown(app))
+    assert "read · 93.184.215.14 · 1,234 bytes · 0.5s" in shown(app)
+
+
+@key("network.back")
+async def _(app: Driven) -> None:
+    for name in ("escape", "q"):
+        await app.press("n")
+        await app.until(lambda: isinstance(app.app.screen, Network))
+        await app.press(name)
+        await app.until(lambda: not isinstance(app.app.screen, Network))
+
+
+async def asked(app: Driven, *needed: ApprovalNeeded) -> None:
+    app.door.tell(needed)
+    await app.until(lambda: isinstance(app.app.screen, Approval))
+    assert needed[0].text in app.app.screen.query_one("#approval-text", Plain).render().plain
+    await app.press("y", "n")
+    assert not any(isinstance(command, Approve) for command in app.door.commands), "too soon to be meant for it"
+    await asyncio.sleep(0.7)
+
+
+@key("approval.yes", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await asked(app, QUERY, PAGE)
+    await app.press("y", "y")
+    assert [each for each in app.door.commands if isinstance(each, Approve)] == [Approve("7", True)]
+    app.door.tell([ApprovalGiven("7", "query", QUERY.text, QUERY.host, True)])
+    await app.until(lambda: PAGE.text in shown(app))
+    assert isinstance(app.app.screen, Approval), "the next one comes up by itself"
+
+
+@key("approval.no", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await asked(app, QUERY)
+    assert "waits for your word" in status_of(app)
+    await app.press("n")
+    assert app.door.last() == Approve("7", False)
+    app.door.tell([ApprovalGiven("7", "query", QUERY.text, QUERY.host, False)])
+    await app.until(lambda: not isinstance(app.app.screen, Approval))
+
+
+@key("approval.stop", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await asked(app, QUERY)
+    await app.press("escape")
+    assert app.door.last() == Stop()
+    app.door.tell([RunEnded("stopped", 3, 1.0, session=fakes.SESSION, run=1)])
+    await app.until(lambda: not isinstance(app.app.screen, Approval))
+
+
+def status_of(app: Driven) -> str:
+    return (
+        next(each.query_one("#status", Plain) for each in app.app.screen_stack if each.query("#status")).render().plain
+    )
+
+
+def shown(app: Driven) -> str:
+    """All text of the screen in front."""
+    rows = [row.content.plain for each in app.app.screen.query(RowList) for row in each.rows]
+    return "\n".join([*rows, *(each.render().plain for each in app.app.screen.query(Plain))])
+
+
+async def test_an_engine_that_was_started_again_is_told_what_the_web_was(tmp_path: Path) -> None:
+    async with driven(tmp_path, fakes.RUN) as app:
+        await app.press("w")
+        await app.until(lambda: "web ask" in status_of(app))
+        count = len(app.door.commands)
+        app.door.tell([EngineStopped("it died", restarting=True), fakes.READY[0]])
+        await app.until(lambda: app.door.commands[count:] == [SetWeb("ask")])
 
 
 # ── masking ──────────────────────────────────────────────────────────────────────────────────────
@@ -517,4 +625,4 @@ async def _(app: Driven) -> None:
 
 
 def test_every_key_is_tested() -> None:
-    assert set(TESTS) == {each.id for each in (*keys.ALL, *keys.SCROLLS, *keys.READER, *keys.SESSIONS)}
+    assert set(TESTS) == {each.id for each in (*keys.ALL, *keys.SCROLLS, *OTHERS)}

@@ -19,6 +19,7 @@ from tui.safe import Plain, line, lines, short
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
+    from engine.caches import Caches
     from engine.sessions import Journal, SessionMatch, SessionSummary
 
 
@@ -28,9 +29,10 @@ class Sessions(Screen[str]):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.SESSIONS)
     AUTO_FOCUS = "#sessions-list"
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, caches: Caches) -> None:
         super().__init__()
         self._path = journal
+        self._caches = caches
         self._journal: Journal | None = None
 
     def compose(self) -> ComposeResult:
@@ -99,6 +101,7 @@ class Sessions(Screen[str]):
         if self._journal is not None:
             try:
                 self._journal.delete(session)
+                self._caches.forget(session)
             except DeepSearchError as error:
                 self.app.call_from_thread(self.notify, short(f"{error}. {error.hint}"), severity="error", markup=False)
         self.app.call_from_thread(self._load, self.query_one("#sessions-search", Input).value.strip())

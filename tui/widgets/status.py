@@ -39,8 +39,8 @@ def status(state: AppState, width: int, now: float) -> Content:
     """Turn and phase, context meter, masked tokens, speed, time. What does not fit falls off at the right."""
     run = state.run
     if run is None:
-        return line(*_idle(state))
-    groups: list[list[Part]] = [_phase(run, SPINNER[int(now * 4) % len(SPINNER)])]
+        return line(*_idle(state), "  ", _web(state))
+    groups: list[list[Part]] = [[*_phase(state, run, SPINNER[int(now * 4) % len(SPINNER)]), "  ", _web(state)]]
     if run.limit:
         bar = max(8, min(40, width // 5))
         full = run.tokens + run.reserved > run.limit * 0.9
@@ -69,11 +69,18 @@ def status(state: AppState, width: int, now: float) -> Content:
     return line(*parts)
 
 
-def _phase(run: RunState, spinner: str) -> list[Part]:
+def _web(state: AppState) -> Part:
+    """Whether anything may leave this machine. Always there."""
+    return f"web {state.web}", "dim" if state.web == "off" else "$warning"
+
+
+def _phase(state: AppState, run: RunState, spinner: str) -> list[Part]:
     turn = run.turn
     if not run.running:
         sign = {"answered": ("✓", "$success"), "not_told": ("~", "$warning"), "stopped": ("■", "$warning")}
         return [sign.get(run.ended, ("✗", "$error")), f" {_ENDED[run.ended]} in {len(run.turns)} turns"]
+    if state.waiting:
+        return [("?", "$warning"), (" waits for your word", "bold")]
     if turn is None:
         return [(spinner, "$primary"), " starting"]
     phase = "answering" if turn.must_answer or run.answer else _PHASES[turn.status]

@@ -53,7 +53,7 @@ class Guided:
         rules: dict[str, str] = {}
         actions = []
         if moves.search:
-            actions.append(_object("search", "query", _query(moves, rules)))
+            actions.append(_object("search", "query", _query(moves, rules), _source(moves)))
         if moves.links:
             actions.append(_object("open", "id", gbnf.choice([str(id) for id in moves.links])))
         if moves.find:
@@ -87,8 +87,18 @@ class Guided:
             return ""
 
 
-def _object(do: str, key: str, value: str) -> str:
+def _object(do: str, key: str, value: str, before: str = "") -> str:
+    if before:
+        return " ".join([gbnf.literal(f'"do":"{do}",'), before, gbnf.literal(f'"{key}":'), value])
     return gbnf.literal(f'"do":"{do}","{key}":') + " " + value
+
+
+def _source(moves: Moves) -> str:
+    """Where to search, before what for; nothing where there is nothing to choose."""
+    if not moves.sources:
+        return ""
+    named = gbnf.choice([json.dumps(source) for source in moves.sources])
+    return " ".join([gbnf.literal('"source":'), named, gbnf.literal(",")])
 
 
 def _query(moves: Moves, rules: dict[str, str]) -> str:
@@ -108,7 +118,7 @@ def _query(moves: Moves, rules: dict[str, str]) -> str:
 def _action(data: dict[str, object]) -> Action:
     match data.get("do"):
         case "search":
-            return Search(_text(data, "query"))
+            return Search(_text(data, "query"), _text(data, "source") if data.get("source") else None)
         case "open":
             return Open(_number(data, "id"), _number(data, "cursor"), _number(data, "line"))
         case "find":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -235,7 +235,8 @@ def test_hits_of_two_documents_stay_two() -> None:
 
 
 def test_a_document_that_went_away_since_it_was_indexed_does_not_cost_the_other_results() -> None:
-    at = Browser(_Hits((_hit(1, 5, "/gone.txt"), _hit(1, 5)), (document("x"),)), PagePool(), count=count)
+    there = replace(_hit(1, 5), path="shelf/page.txt")
+    at = Browser(_Hits((_hit(1, 5, "/gone.txt"), there), (document("x"),)), PagePool(), count=count)
     told = at.search("1", "x")
     assert not told.error and "(0) /gone.txt" in told.body and "(1) shelf/page.txt" in told.body
     refused = at.open("2", id=0)
