@@ -153,6 +153,8 @@ def _bare(lib: Any, path: Path) -> Iterator[Callable[[list[int], tuple[int, ...]
     params = lib.llama_context_default_params()
     params.n_ctx = ours.CONTEXT
     params.n_threads = params.n_threads_batch = 1
+    if not lib.llama_supports_gpu_offload():  # as ours: fused attention would make this loop the slower one
+        params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = lib.llama_init_from_model(model, params)
     held: list[int] = []
 

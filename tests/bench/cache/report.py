@@ -55,7 +55,7 @@ def about(model: Path) -> tuple[str, ...]:
     """The date, the machine and the versions, as they are shown above the tables."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (
-        f"{datetime.now().astimezone():%Y-%m-%d}, {_processor()}, {cores} cores of which each method used one",
+        f"{datetime.now().astimezone():%Y-%m-%d}, {_processor()}, {cores} core{'s' if cores != 1 else ''}, one thread for each method",
         f"{platform.system()}, Python {platform.python_version()}, llama-cpp-python {version('llama-cpp-python')}",
         f"{model.name}, a context of {CONTEXT:,} tokens for every method",
         planning.told(),
