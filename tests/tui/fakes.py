@@ -392,7 +392,7 @@ def make_app(data_dir: Path, *told: Sequence[Event], questions: Sequence[str] = 
     return DeepSearchApp(door, Settings(data_dir=data_dir), questions=questions, clock=lambda: START + 75)
 
 
-async def until_true(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until_true(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until the condition holds. Raises AssertionError when it takes too long."""
     for _ in range(round(seconds / 0.02)):
         await pilot.pause()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,6 +35,7 @@ from tests.tui import fakes
 from tui import keys
 from tui.app import DeepSearchApp
 from tui.safe import Plain
+from tui.screens import network
 from tui.screens.help import Help
 from tui.screens.network import Approval, Network
 from tui.screens.reader import Reader
@@ -57,8 +58,8 @@ TESTS: dict[str, tuple[Sequence[Event], Test]] = {}
 class Driven:
     """The app, its pilot and its door."""
 
-    def __init__(self, app: DeepSearchApp, pilot: Pilot[None], data: Path) -> None:
-        self.app, self.pilot, self.data = app, pilot, data
+    def __init__(self, app: DeepSearchApp, pilot: Pilot[None], data: Path, patch: pytest.MonkeyPatch) -> None:
+        self.app, self.pilot, self.data, self.patch = app, pilot, data, patch
 
     @property
     def door(self) -> fakes.ScriptedDoor:
@@ -85,15 +86,15 @@ class Driven:
 
 
 @asynccontextmanager
-async def driven(data: Path, told: Sequence[Event], size: tuple[int, int] = (160, 50)) -> AsyncIterator[Driven]:
+async def driven(data: Path, told: Sequence[Event], patch: pytest.MonkeyPatch) -> AsyncIterator[Driven]:
     app = fakes.make_app(data, fakes.READY, told)
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with app.run_test(size=(160, 50), notifications=True) as pilot:
         await fakes.settled(pilot, app, told)
         await fakes.until_true(pilot, lambda: not told or app.state.run is not None)
         if told and not isinstance(app.screen.focused, Turns):
             await pilot.press("escape", "1")
         await pilot.pause()
-        yield Driven(app, pilot, data)
+        yield Driven(app, pilot, data, patch)
 
 
 def key(id: str, told: Sequence[Event] = fakes.RUN) -> Callable[[Test], Test]:
@@ -105,9 +106,9 @@ def key(id: str, told: Sequence[Event] = fakes.RUN) -> Callable[[Test], Test]:
 
 
 @pytest.mark.parametrize("id", [key.id for key in (*keys.ALL, *keys.SCROLLS, *OTHERS)])
-async def test_key(id: str, tmp_path: Path) -> None:
+async def test_key(id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told, test = TESTS[id]
-    async with driven(tmp_path, told) as app:
+    async with driven(tmp_path, told, monkeypatch) as app:
         await test(app)
 
 
@@ -186,12 +187,14 @@ async def _(app: Driven) -> None:
 
 
 async def asked(app: Driven, *needed: ApprovalNeeded) -> None:
+    """The question is on the screen, and so long that a key is meant for it."""
+    app.patch.setattr(network, "GRACE", math.inf)
     app.door.tell(needed)
     await app.until(lambda: isinstance(app.app.screen, Approval))
     assert needed[0].text in app.app.screen.query_one("#approval-text", Plain).render().plain
     await app.press("y", "n")
     assert not any(isinstance(command, Approve) for command in app.door.commands), "too soon to be meant for it"
-    await asyncio.sleep(0.7)
+    app.patch.setattr(network, "GRACE", -1)
 
 
 @key("approval.yes", fakes.RUNNING)
@@ -235,8 +238,10 @@ def shown(app: Driven) -> str:
     return "\n".join([*rows, *(each.render().plain for each in app.app.screen.query(Plain))])
 
 
-async def test_an_engine_that_was_started_again_is_told_what_the_web_was(tmp_path: Path) -> None:
-    async with driven(tmp_path, fakes.RUN) as app:
+async def test_an_engine_that_was_started_again_is_told_what_the_web_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with driven(tmp_path, fakes.RUN, monkeypatch) as app:
         await app.press("w")
         await app.until(lambda: "web ask" in status_of(app))
         count = len(app.door.commands)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -20,8 +21,8 @@ from tui.state import AppState
 from tui.widgets.bars import duration
 from tui.widgets.rows import Row, RowList
 
-_GRACE = 0.6
-"""Seconds in which keys are not taken for an answer: they were meant for what was there before."""
+GRACE = 0.6
+"""Seconds from the moment the question is on the screen in which keys are not taken for an answer: they were meant for what was there before."""
 
 
 class Approval(ModalScreen[None]):
@@ -33,7 +34,7 @@ class Approval(ModalScreen[None]):
         super().__init__()
         self._needed, self._send = needed, send
         self._answered = self._over = False
-        self._since = time.monotonic()
+        self._since = math.inf  # not on the screen yet
 
     def compose(self) -> ComposeResult:
         needed = self._needed
@@ -48,6 +49,12 @@ class Approval(ModalScreen[None]):
                 )
             )
 
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._seen)
+
+    def _seen(self) -> None:
+        self._since = time.monotonic()
+
     def refresh_from(self, state: AppState) -> None:
         self._over = self._needed not in state.waiting
         self.on_screen_resume()
@@ -57,7 +64,7 @@ class Approval(ModalScreen[None]):
             self.dismiss()
 
     def action_answer(self, yes: bool) -> None:
-        if not self._answered and time.monotonic() - self._since > _GRACE:
+        if not self._answered and time.monotonic() - self._since > GRACE:
             self._answered = True
             self._send(Approve(self._needed.request, yes))
 
