@@ -1,0 +1,1 @@
+"""The commands of ``deepsearch-tui``, a module for each topic. :mod:`tui.cli` puts them together."""

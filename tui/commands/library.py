@@ -1,0 +1,128 @@
+"""``index`` and ``search``: what the library holds, and one search in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tui.commands.common import json_option, library_option, some, talk
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+@library_option
+@click.option("--rebuild", is_flag=True, help="Throw the index away and make it again from the files.")
+@click.option("--watch", is_flag=True, help="Go on, and take in every change, until ctrl+c.")
+@click.option("--status", is_flag=True, help="What the libraries hold.")
+@click.option("--failures", is_flag=True, help="Every file that could not be read, why, and what would help.")
+@click.option("--remove", metavar="PATH", help="Take a file or folder out of the library. It stays on disk.")
+@json_option
+@click.pass_context
+def index(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    library: str | None,
+    rebuild: bool,
+    watch: bool,
+    status: bool,
+    failures: bool,
+    remove: str | None,
+    json: bool,
+) -> None:
+    """Index files and folders; without a PATH, all that the library knows, again. A PATH may be a pattern: '**/*.md'.
+
+    Stopped with ctrl+c, it goes on from there the next time.
+    """
+    from engine.protocol import IndexPaths
+
+    if (status or failures or remove is not None) and (
+        paths or rebuild or watch or json or status + failures + (remove is not None) > 1
+    ):
+        raise click.UsageError("--status, --failures and --remove PATH stand alone.")
+    if status or failures or remove is not None:
+        _look(ctx, library, failures, remove)
+        return
+    command = IndexPaths(tuple(each for path in paths for each in _matches(path)), library or "", rebuild, watch)
+    talk(ctx, json, lambda conversation: conversation.index(command), library=library)
+
+
+def _since(_: click.Context, __: click.Parameter, value: str | None) -> float:
+    from datetime import datetime
+
+    from engine.sources.library.filters import since
+
+    return since(value, datetime.now().astimezone()) if value is not None else 0.0
+
+
+def _patterns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns that mean something wherever the engine runs."""
+    from engine.sources.library.filters import check
+
+    return check(values)
+
+
+def _look(ctx: click.Context, library: str | None, failures: bool, remove: str | None) -> None:
+    """Tell of the libraries, or take a path out of one, without an engine."""
+    from tui import libraries
+
+    settings, _ = ctx.obj(library=library)
+    if remove is not None:
+        path = Path(remove).expanduser()
+        # As it is kept: the folder's real place. What is removed need not exist any more.
+        ctx.exit(libraries.remove(settings.libraries_dir, settings.library, path.resolve()))
+    if failures:
+        ctx.exit(libraries.failures(settings.libraries_dir, settings.library))
+    ctx.exit(libraries.status(settings.libraries_dir, library or ""))
+
+
+def _matches(path: str) -> list[str]:
+    """The whole paths that a path or pattern means. Raises UsageError where there are none."""
+    import glob
+
+    place = Path(path).expanduser()
+    if place.exists() or not glob.has_magic(path):
+        if not place.exists():
+            raise click.UsageError(f"There is no file or folder {path!r}.")
+        return [str(place.absolute())]
+    found = sorted(glob.glob(str(place.absolute()), recursive=True))  # noqa: PTH207 - Path.glob takes no whole path
+    if not found:
+        raise click.UsageError(f"There is no file or folder {path!r}.")
+    return found
+
+
+@click.command()
+@click.argument("query", callback=some)
+@library_option
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many hits.")
+@click.option(
+    "--path",
+    "paths",
+    multiple=True,
+    callback=_patterns,
+    metavar="GLOB",
+    help="Only documents whose path fits, as in a .gitignore: *.md, notes/**, ~/docs. '!GLOB' leaves out. Repeatable.",
+)
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this kind or ending: html, md. Repeatable.")
+@click.option("--since", callback=_since, metavar="DATE|AGE", help="Only what changed since: 2025-01-31, 12h, 3d, 2w.")
+@click.option("--json", is_flag=True, help="Print the hits, best first, one JSON object a line.")
+@click.pass_context
+def search(
+    ctx: click.Context,
+    query: str,
+    library: str | None,
+    limit: int,
+    paths: tuple[str, ...],
+    types: tuple[str, ...],
+    since: float,
+    json: bool,
+) -> None:
+    """Search the library once, without a model.
+
+    Words are searched by what they say and what they mean. A "phrase in double quotes" must stand as it is written;
+    names such as set_num_threads, --no-verify or notes.md are found as such. Each hit tells its place in every list.
+    """
+    from engine.protocol import Search
+
+    command = Search(query, library or "", limit, paths, types, since)
+    talk(ctx, json, lambda conversation: conversation.search(command), library=library)
