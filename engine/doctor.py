@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.clean import clean_line
+from engine.endpoints import Address
 from engine.errors import DeepSearchError
 from engine.protocol import NetworkEntry
 from engine.settings import Settings
@@ -80,6 +81,8 @@ def _disk(settings: Settings) -> _Result:
 
 
 def _model(settings: Settings) -> _Result:
+    if settings.server is not None:
+        return _at_server(settings.server, settings.endpoint_model)
     path = _model_file(settings)
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
@@ -90,6 +93,8 @@ def _model(settings: Settings) -> _Result:
 def _memory(settings: Settings) -> _Result:
     import psutil
 
+    if settings.server is not None:
+        return True, f"the model is at {settings.server.label}, and takes none here", ""
     free = psutil.virtual_memory().available
     need = _model_file(settings).stat().st_size + _BESIDE_MODEL
     detail = f"{_size(free)} free, about {_size(need)} needed"
@@ -148,7 +153,30 @@ def _network(settings: Settings) -> _Result:
         "ask": "the web is allowed, each query and each new host after asking",
         "on": "the web is allowed, without asking",
     }
-    return True, said[settings.web], ""
+    if settings.server is None:
+        return True, said[settings.web], ""
+    at = settings.server.label
+    if settings.web == "off":
+        return True, f"the web is off: nothing is reached but the model's server at {at}", ""
+    return True, f"{said[settings.web]}; the model's server is at {at}", ""
+
+
+def _at_server(server: Address, model: str) -> _Result:
+    """Asks the server, and nobody else, which models it has."""
+    from engine.model.endpoint.wire import Patience, Wire
+
+    wire = Wire(server, patience=Patience(connect=5.0, answer=10.0))
+    try:
+        listed = wire.ask("GET", "/v1/models")
+    finally:
+        wire.close()
+    data = listed.get("data") if isinstance(listed, dict) else None
+    names = [str(each.get("id")) for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+    plain = "" if server.scheme == "https" or server.here else "; what is sent there is not encrypted"
+    if not names or (model and not {model, f"{model}:latest"} & {*names}):
+        has = f"it has {', '.join(names)}" if names else "it has none"
+        return False, f"{server.url} has no model {model or 'to use'}; {has}", "Name one with --endpoint-model."
+    return True, f"{model or names[0]} at {server.url}{plain}", ""
 
 
 def _web_search(settings: Settings) -> _Result:

@@ -59,6 +59,7 @@ from engine.sources.base import is_web
 from engine.sources.library import Library
 from engine.sources.library.embed import Embedder, MiniLM
 from engine.sources.library.filters import Filters
+from engine.sources.library.recall import Recall
 from engine.sources.web.urls import mentioned
 
 Emit = Callable[[Event], None]
@@ -93,7 +94,7 @@ class Engine:
     ) -> None:
         self._settings = settings
         self._emit = emit
-        self._load_model = load_model or _llama
+        self._load_model = load_model or (self._at_server if settings.endpoint else _llama)
         self._embedder = embedder or MiniLM()  # one for all libraries: it is loaded once
         self._lock = threading.Lock()  # guards the one run and the one indexing
         self._opening = threading.RLock()  # guards what is opened once: journal, model, libraries
@@ -109,6 +110,7 @@ class Engine:
         self._policy = settings.policy
         self._caches = Caches(settings)
         self._cancel_index: threading.Event | None = None
+        self._closing = threading.Event()
         self._online = Online(settings, emit, guard, fetcher)
 
     # ── the door ─────────────────────────────────────────────────────────────────────────────────
@@ -182,6 +184,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop what runs, finish writing, free everything."""
+        self._closing.set()
         self._stop_run()
         if self._cancel_index is not None:
             self._cancel_index.set()
@@ -291,6 +294,7 @@ class Engine:
         )
         if web != "off" and isinstance(command, Ask):
             browser.offer(mentioned(question))
+        measured = self._recall_of(library) if controls.policy.auto else library.recall
         run = Run(
             transcript,
             model=model,
@@ -299,6 +303,7 @@ class Engine:
             max_turns=max_turns,
             sampling=Sampling(temperature=settings.temperature, seed=settings.seed, max_tokens=_REPLY_TOKENS),
             next_observation=past.next_observation,
+            recall=lambda: known.share if (known := measured()) is not None else None,
         )
         started = RunStarted(
             question,
@@ -308,6 +313,7 @@ class Engine:
             max_turns,
             resumed=isinstance(command, Continue),
             web=web,
+            advice=run.advice().text,
         )
 
         def tell(event: Event) -> None:
@@ -319,9 +325,22 @@ class Engine:
 
     def _batched(self, policy: Policy, model: LanguageModel | None) -> Policy:
         """The policy with batches where each edit of the cache is dear, unless the user chose otherwise."""
-        if self._settings.cache != "auto" or policy.batch_turns or model is None or model.info.cache != "strict":
+        if self._settings.cache != "auto" or policy.batch_turns or model is None:
+            return policy
+        if model.info.cache not in ("strict", "server"):
             return policy
         return replace(policy, batch_turns=_BATCH)
+
+    def _recall_of(self, library: Library) -> Callable[[], Recall | None]:
+        """What is known of a library's recall, found out in the background if it is not. Cancelled when the engine closes."""
+        known = [library.recall()]
+
+        def measure() -> None:
+            known[0] = library.measure_recall(self._closing.is_set)
+
+        if known[0] is None and library.documents():
+            self._start(measure)
+        return lambda: known[0]
 
     def _pool(self, session: str, past: replay.Past, library: Library) -> PagePool:
         """The pages of a session, put back from its journal if this engine has not got them. Those of the web come back
@@ -431,16 +450,21 @@ class Engine:
         with self._opening:
             if self._model is None:
                 began = time.monotonic()
-                self._emit(ModelLoading(Path(self._settings.model).name or "starter model"))
+                self._emit(ModelLoading(_named(self._settings)))
                 self._model = self._load_model(self._settings)
                 info = self._model.info
-                note = (
+                note = info.note or (
                     f"{info.context:,} tokens of context, all it was trained for; {self._settings.context:,} were asked for"
-                    if info.context < self._settings.context
+                    if info.context < self._settings.context and not info.endpoint
                     else ""
                 )
                 self._emit(ModelLoaded(info, time.monotonic() - began, note))
             return self._model
+
+    def _at_server(self, settings: Settings) -> LanguageModel:
+        from engine.model.loading import load
+
+        return load(settings, self._online.record)
 
     # ── the session at hand ──────────────────────────────────────────────────────────────────────
 
@@ -468,6 +492,13 @@ def _llama(settings: Settings) -> LanguageModel:
     from engine.model.loading import load
 
     return load(settings)
+
+
+def _named(settings: Settings) -> str:
+    """What is being loaded, for a person."""
+    if settings.server is not None:
+        return f"{settings.endpoint_model or 'the model'} at {settings.server.label}"
+    return Path(settings.model).name or "starter model"
 
 
 def _failed(error: Exception) -> Failed:

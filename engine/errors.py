@@ -18,6 +18,7 @@
     │   ├── ModelMissing          no model file where one was expected
     │   ├── ModelLoadFailed       llama.cpp refused the file
     │   ├── ContextOverflow       what must be read does not fit the context
+    │   ├── EndpointError         the server that the model is at: out of reach, refusing, or not understood
     │   └── GenerationFailed      decoding failed
     └── SessionError
         ├── SessionMissing        no session has this name
@@ -95,6 +96,17 @@ class ModelLoadFailed(ModelError):
 
 class ContextOverflow(ModelError):
     """What the model must read does not fit its context, even with everything masked that may be."""
+
+
+class EndpointError(ModelError):
+    """The server that the model is at is out of reach, refuses, or says what cannot be understood.
+
+    ``status`` is HTTP's, 0 where no whole answer came. Finished turns are kept: the run can go on later.
+    """
+
+    def __init__(self, message: str, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class GenerationFailed(ModelError):

@@ -11,6 +11,7 @@ import faulthandler
 import os
 import sys
 import threading
+from functools import partial
 from typing import TextIO
 
 from engine import __version__, protocol
@@ -46,7 +47,8 @@ def serve(settings: Settings, commands: TextIO, events: TextIO, log: str = "") -
                 os._exit(0)  # nobody reads any more; what matters is in the journal already
 
     emit(EngineReady(protocol=protocol.VERSION, version=__version__, pid=os.getpid(), log=log))
-    engine = Engine(settings, emit, guard=hold)
+    server = settings.server
+    engine = Engine(settings, emit, guard=partial(hold, allowed=[server.place] if server else []))
     engine.warm()
     for line in commands:
         try:

@@ -57,10 +57,10 @@ def permit() -> None:
     _allowed = None
 
 
-def hold(mode: str) -> None:
-    """The guard as a mode of the web wants it: up in ``off``, lifted in any other."""
+def hold(mode: str, allowed: Iterable[Endpoint] = ()) -> None:
+    """The guard as a mode of the web wants it: up in ``off``, but for the ``allowed`` endpoints, lifted in any other."""
     if mode == "off":
-        forbid()
+        forbid(allowed)
     else:
         permit()
 

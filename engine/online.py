@@ -110,7 +110,7 @@ class Online:
 
         with self._opening:
             if self._web is None:
-                fetcher = self._make_fetcher(self._record)
+                fetcher = self._make_fetcher(self.record)
                 provider = self._provider(fetcher)
                 _ = provider.host  # an engine that there is not is told of now, and not in the middle of a run
                 self._web = Web(
@@ -147,7 +147,7 @@ class Online:
 
         if self._settings.searxng:
             return SearxNG(self._settings.searxng, fetcher)
-        return Ddgs(self._settings.search_engine, record=self._record)
+        return Ddgs(self._settings.search_engine, record=self.record)
 
     def _pages(self) -> PageStore:
         from engine.sources.web.store import PageStore
@@ -173,7 +173,7 @@ class Online:
         self._write(ApprovalGiven(request, wish.what, wish.text, wish.host, allowed))
         return allowed
 
-    def _record(self, entry: NetworkEntry) -> None:
+    def record(self, entry: NetworkEntry) -> None:
         """A line of the ledger. A server has a hand in some of its words."""
         url, host, result = (clean_line(text, 2000) for text in (entry.url, entry.host, entry.result))
         self._write(Network(replace(entry, url=url, host=host, result=result)))

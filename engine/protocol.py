@@ -40,6 +40,9 @@ CitationState = Literal["verified", "weak", "missing"]
 
 EndReason = Literal["answered", "not_told", "stopped", "failed"]
 
+Expectation = Literal["help", "nothing", "hurt", "unknown"]
+"""What masking is expected to do to the answers."""
+
 WebMode = Literal["off", "ask", "on"]
 """``off``: nothing is sent. ``ask``: each query and each new host waits for the user's word. ``on``: no questions."""
 
@@ -52,12 +55,14 @@ class Policy:
     ``stub``: what stays of a masked one: its own ``header`` line, or the ``paper``'s placeholder.
     Stale observations are masked once those of ``batch_turns`` turns, or ``batch_tokens`` tokens of them, can go
     together: one edit of the model's cache instead of many. 0 is no such limit, and 0 for both is at once.
+    ``auto``: the window follows the advice (:mod:`engine.context.advisor`); each change is told with ``Advised``.
     """
 
     window: int = 4
     stub: Literal["header", "paper"] = "header"
     batch_turns: int = 0
     batch_tokens: int = 0
+    auto: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,9 @@ class SegmentTokens:
 class ModelInfo:
     """The loaded model. ``context`` is the number of tokens in use, ``trained`` the model's own limit. ``cache``: how its
     cache follows a mask: ``strict``, ``carry`` or ``carry+repair``; ``cache_note`` says in words what that was found to mean.
+
+    A model at a server has its host and port as ``endpoint``, and the cache ``server``. ``estimated``: token counts are
+    estimates, because nobody here knows its tokens. ``note`` is what a user should know of it, if anything.
     """
 
     name: str
@@ -134,6 +142,9 @@ class ModelInfo:
     bytes: int = 0
     cache: str = "strict"
     cache_note: str = ""
+    endpoint: str = ""
+    estimated: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -419,6 +430,8 @@ class LibraryOpened(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
+    """``advice``: what masking is expected to do in this run, in a sentence."""
+
     question: str
     policy: Policy
     library: str
@@ -426,6 +439,7 @@ class RunStarted(Event):
     max_turns: int
     resumed: bool = False
     web: WebMode = "off"
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -561,6 +575,18 @@ class RunEnded(Event):
 @dataclass(frozen=True)
 class PolicySet(Event):
     policy: Policy
+
+
+@dataclass(frozen=True)
+class Advised(Event):
+    """What masking is expected to do, in a sentence, and the ``window`` to try. ``changed``: the policy is auto, and this
+    window is in force from now on; a ``PolicySet`` follows.
+    """
+
+    text: str
+    expects: Expectation
+    window: int
+    changed: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine import endpoints
 from engine.errors import SettingsError
 from engine.protocol import Policy
 
@@ -20,6 +21,7 @@ ENV_PREFIX = "DEEPSEARCH_"
 
 
 CACHES = ("auto", "strict", "carry", "carry+repair")
+MASKINGS = ("window", "auto")
 WEB_MODES = ("off", "ask", "on")
 
 
@@ -52,8 +54,25 @@ class Settings:
     model: str = field(
         default="", metadata=_help("A .gguf file, or the name of one in the models folder. Empty: the starter model.")
     )
+    endpoint: str = field(
+        default="",
+        metadata=_help(
+            "A server to use instead of a model file: the address of a llama-server, vLLM, Ollama, LM Studio or any other"
+            " that speaks OpenAI's API. Its key is read from the variable DEEPSEARCH_ENDPOINT_KEY alone."
+        ),
+    )
+    endpoint_model: str = field(
+        default="", metadata=_help("The model to use at the endpoint. Empty: the one it has, or its first.")
+    )
     library: str = field(default="default", metadata=_help("The library that questions are asked of."))
     window: int = field(default=4, metadata=_help("Observations of this many effective turns stay; 0 masks nothing."))
+    masking: str = field(
+        default="window",
+        metadata=_help(
+            "window: the window above. auto: it follows what the model's size, the library's own recall and the run so far"
+            " let expect, and each change is told with its reason."
+        ),
+    )
     max_turns: int = field(
         default=0,
         metadata=_help("The turn at which a run must answer; 0: 12, or 6 for models below a billion parameters."),
@@ -124,8 +143,16 @@ class Settings:
                 raise SettingsError(f"{name} is {value}", f"It must be between {low} and {high:,}.")
         if self.cache not in CACHES:
             raise SettingsError(f"cache is {self.cache!r}", f"It must be one of {', '.join(CACHES)}.")
+        if self.masking not in MASKINGS:
+            raise SettingsError(f"masking is {self.masking!r}", f"It must be one of {', '.join(MASKINGS)}.")
         if self.web not in WEB_MODES:
             raise SettingsError(f"web is {self.web!r}", f"It must be one of {', '.join(WEB_MODES)}.")
+        _ = self.server  # an address that is none is told of now
+
+    @property
+    def server(self) -> endpoints.Address | None:
+        """Where the endpoint is; None where the model is a file."""
+        return endpoints.read(self.endpoint) if self.endpoint else None
 
     @property
     def libraries_dir(self) -> Path:
@@ -146,7 +173,8 @@ class Settings:
     @property
     def policy(self) -> Policy:
         """How runs are masked where nothing else is said."""
-        return Policy(self.window, batch_turns=self.batch_turns, batch_tokens=self.batch_tokens)
+        auto = self.masking == "auto"
+        return Policy(self.window, batch_turns=self.batch_turns, batch_tokens=self.batch_tokens, auto=auto)
 
     @property
     def web_pages(self) -> Path:
@@ -195,7 +223,9 @@ def load_settings(overrides: Mapping[str, Any] | None = None, env: Mapping[str, 
     """
     env = os.environ if env is None else env
     given: dict[str, Any] = {
-        name[len(ENV_PREFIX) :].lower(): value for name, value in env.items() if name.startswith(ENV_PREFIX) and value
+        name[len(ENV_PREFIX) :].lower(): value
+        for name, value in env.items()
+        if name.startswith(ENV_PREFIX) and value and name != endpoints.KEY
     }
     given |= {name: value for name, value in (overrides or {}).items() if value is not None}
     file = Path(given.get("config_file") or _default_config_file()).expanduser()
@@ -216,6 +246,8 @@ def _settings(values: Mapping[str, Any], where: str) -> Settings:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, 1)
             hint = f"Did you mean {near[0]}?" if near else f"Known settings: {', '.join(fields)}."
+            if name == "endpoint_key":
+                hint = f"A key is no setting: put it into the environment variable {endpoints.KEY}."
             raise SettingsError(f"unknown setting {name!r} in {where}", hint)
         try:
             converted[name] = _convert(str(fields[name].type), value)

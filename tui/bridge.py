@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import IO, TYPE_CHECKING, Protocol
 
 from engine import protocol
@@ -147,7 +148,8 @@ class InProcess:
 
         self._error = DeepSearchError
         self._on_event = on_event
-        self._engine = Engine(settings, on_event, guard=hold)
+        server = settings.server
+        self._engine = Engine(settings, on_event, guard=partial(hold, allowed=[server.place] if server else []))
         on_event(protocol.EngineReady(protocol=protocol.VERSION, version=__version__, pid=os.getpid()))
         self._engine.warm()
 

@@ -63,6 +63,10 @@ class Commands(click.Group):
 @click.group(cls=Commands, invoke_without_command=True, epilog=_EPILOG)
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where libraries, sessions and logs are kept.")
 @click.option("--model", help="A .gguf file instead of the one in the settings.")
+@click.option(
+    "--endpoint", metavar="URL", help="A model server to use instead of a file: llama-server, vLLM, Ollama, ..."
+)
+@click.option("--endpoint-model", metavar="NAME", help="The model to use there, where it has several.")
 @click.option("--library", help="The library to use instead of the one in the settings.")
 @click.option(
     "--cache",
@@ -120,20 +124,20 @@ def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, quest
     DeepSearchApp(make_door, settings, paths=paths, library=settings.library, questions=questions).run()
 
 
-def _window(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
+def _window(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "auto":
+        return value
     if value == "off":
         return 0
     if not value.isdecimal():
-        raise click.BadParameter("a number of turns, or off")
+        raise click.BadParameter("auto, a number of turns, or off")
     return int(value)
 
 
 @main.command()
 @click.argument("question", callback=some)
 @library_option
-@click.option("--window", callback=_window, metavar="K|off", help="Observations of the last K turns stay.")
+@click.option("--window", callback=_window, metavar="K|off|auto", help="Observations of the last K turns stay.")
 @click.option("--max-turns", type=click.IntRange(1, 1000), default=None, help="The turn that must answer.")
 @click.option("--web", type=click.Choice(["off", "ask", "on"]), help=_WEB)
 @click.option("--session", help="Follow up in this session: an id, the beginning of one, or last.")
@@ -143,7 +147,7 @@ def ask(
     ctx: click.Context,
     question: str,
     library: str | None,
-    window: int | None,
+    window: int | str | None,
     max_turns: int | None,
     web: str | None,
     session: str | None,
@@ -152,12 +156,14 @@ def ask(
     """Answer one question. Turns and masking decisions go to stderr, the answer to stdout."""
     from engine.protocol import Ask
 
-    settings, _ = ctx.obj(library=library, window=window)
+    masking = None if window is None else "auto" if window == "auto" else "window"
+    given = {"library": library, "masking": masking, "window": None if window == "auto" else window}
+    settings, _ = ctx.obj(**given)
     journal = open_journal(settings)  # opened here first, so that setting a damaged one aside does not end the question
     session = journal.resolve(session) if session else ""
     journal.close()
     command = Ask(question, session, settings.library, settings.policy, max_turns or 0)
-    talk(ctx, json, lambda conversation: conversation.ask(command), library=library, window=window, web=web)
+    talk(ctx, json, lambda conversation: conversation.ask(command), web=web, **given)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from engine.protocol import (
+    Advised,
     AnswerDelta,
     AnswerReady,
     ApprovalGiven,
@@ -144,6 +145,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
             next_policy=event.policy,
             model=event.model,
             max_turns=event.max_turns,
+            advice=event.advice,
             running=True,
             ended="",
             turns=turns,
@@ -166,6 +168,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
         library=event.library,
         max_turns=event.max_turns,
         started_at=event.at,
+        advice=event.advice,
         marks=last.marks if same and last is not None else {},
     )
     return replace(
@@ -220,6 +223,9 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             return replace(run, answer=text, answer_final=True, told=told)
         case CitationChecked(citation):
             return replace(run, citations=(*run.citations, citation))
+        case Advised(text, _, _, changed):
+            run = replace(run, advice=text)
+            return _noted(run, text, "info") if changed else run
         case Marked(observation, mark):
             return _with_pending(replace(run, marks={**run.marks, observation: mark}))
         case TurnEnded(raw, thought, finish, timings):

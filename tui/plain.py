@@ -208,7 +208,8 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
     """What one event means, for somebody who watches the run go by."""
     match event:
         case ModelLoaded(model, seconds):
-            print(f"model  {model.name}, context {model.context:,} tokens, loaded in {seconds:.1f} s", file=out)
+            at = f" at {model.endpoint}" if model.endpoint else ""
+            print(f"model  {model.name}{at}, context {model.context:,} tokens, loaded in {seconds:.1f} s", file=out)
             for note in (model.cache_note, event.note):
                 if note:
                     print(f"       {note}", file=out)
@@ -217,7 +218,12 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
         case protocol.RunStarted(question, policy):
             stays = "the last turn stays" if policy.window == 1 else f"the last {policy.window} turns stay"
             window = stays if policy.window else "off"
+            window += ", as advised" if policy.auto else ""
             print(f"\nquestion  {question}\nmasking  {window}\nweb  {event.web}", file=out)
+            if event.advice and not policy.auto:
+                print(f"advice  {event.advice}", file=out)
+        case protocol.Advised(text):
+            print(f"advice  {text}", file=out)
         case TurnStarted(must_answer):
             print(f"turn {event.turn}{'  must answer' if must_answer else ''}", file=out)
         case protocol.Decided(decisions):
@@ -235,11 +241,13 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
             print(f"  call  {tool}({shown})", file=out)
         case Network(entry):
             size = f", {entry.bytes:,} bytes" if entry.bytes >= 0 else ""
-            print(f"  web  {entry.method} {entry.url}  {entry.result}{size}", file=out)
+            where = "server" if entry.purpose == "model" else "web"
+            print(f"  {where}  {entry.method} {entry.url}  {entry.result}{size}", file=out)
         case ApprovalGiven(_, _, text, host, False):
             print(f"  web  not allowed: {text} to {host}", file=out)
         case Observed(observation):
-            print(f"  read  {observation.header}  ({observation.body_tokens} tokens)", file=out)
+            about = "~" if state.run is not None and state.run.model.estimated else ""
+            print(f"  read  {observation.header}  ({about}{observation.body_tokens} tokens)", file=out)
         case protocol.EvidenceChosen(evidence):
             for chosen in evidence:
                 print(f"  evidence  {chosen.marker} {chosen.path}", file=out)

@@ -145,6 +145,7 @@ class RunState:
     told: bool = True
     citations: tuple[Citation, ...] = ()
     notes: tuple[Note, ...] = ()
+    advice: str = ""
 
     @property
     def turn(self) -> TurnRow | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -18,11 +18,13 @@ from engine.agent.listen import Heard, Listener, growing
 from engine.agent.moves import moves
 from engine.browser.tools import Browser
 from engine.context import masking, view
+from engine.context.advisor import Advice, advise, reopened
 from engine.context.segments import View
 from engine.context.transcript import Call, Transcript, Turn
 from engine.errors import ContextOverflow
 from engine.model.base import LanguageModel, Sampling
 from engine.protocol import (
+    Advised,
     CallStarted,
     Decided,
     Decision,
@@ -32,6 +34,7 @@ from engine.protocol import (
     Observation,
     Observed,
     Policy,
+    PolicySet,
     Priced,
     RunEnded,
     ThoughtDelta,
@@ -67,6 +70,7 @@ class Run:
         max_turns: int,
         sampling: Sampling,
         next_observation: int = 1,
+        recall: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.transcript = transcript
         self.model = model
@@ -74,6 +78,8 @@ class Run:
         self.controls = controls
         self.max_turns = max_turns
         self.next_observation = next_observation
+        self._recall = recall
+        self._advised = ""
         self.format = Guided.for_model(model.info)
         self.listener = Listener(model, sampling, controls.stop.is_set)
         self._system = prompts.system(led=self.format.led, web=bool(browser.sources), named=browser.named)
@@ -86,10 +92,34 @@ class Run:
         ended: EndReason | None = None
         while ended is None:
             number = len(self.transcript.turns) + 1
+            yield from self._follow_advice()
             must_answer = self.controls.answer_now.is_set() or number >= self.max_turns
             yield TurnStarted(must_answer, turn=number)
             ended = yield from self._turn(number, must_answer)
         yield RunEnded(ended, len(self.transcript.turns), time.monotonic() - started)
+
+    def advice(self) -> Advice:
+        """What to expect of masking now; of the window of a policy that is auto, too."""
+        policy = self.controls.policy
+        if not policy.auto or not self.transcript.turns:
+            return advise(self.model.info.parameters, self._recall())
+        decisions = masking.decide(self.transcript.turns, policy, dict(self.controls.marks))
+        again = reopened(self.transcript.turns, decisions, policy.window)
+        return advise(self.model.info.parameters, self._recall(), reopened=again, window=policy.window)
+
+    def _follow_advice(self) -> Iterator[Event]:
+        """Where the policy is auto: take the window that is advised, and say so."""
+        policy = self.controls.policy
+        if not policy.auto:
+            return
+        advice = self.advice()
+        changed = advice.window != policy.window
+        if changed or advice.text != self._advised:
+            self._advised = advice.text
+            yield Advised(advice.text, advice.expects, advice.window, changed)
+        if changed and self.controls.policy is policy:  # the user's own word, said meanwhile, counts more
+            self.controls.policy = replace(policy, window=advice.window)
+            yield PolicySet(self.controls.policy)
 
     def price(self, before: Controls, observation: int = 0, mark: Mark = "none") -> Priced:
         """What the marks and policy of now cost at the next turn, more than those of ``before``. From any thread."""

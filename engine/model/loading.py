@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from engine.errors import ModelError
+from engine.model.base import LanguageModel
 from engine.model.catalogue import resolve_model
 from engine.model.edits import MODES, Mode
+from engine.model.endpoint.model import connect
+from engine.model.endpoint.wire import Record
 from engine.model.llamacpp import LlamaCppModel
 from engine.model.probe import Verdict, probe
 from engine.model.verdicts import KnownModels
@@ -12,11 +15,15 @@ from engine.model.weights import Weights
 from engine.settings import Settings
 
 
-def load(settings: Settings) -> LlamaCppModel:
+def load(settings: Settings, record: Record | None = None) -> LanguageModel:
     """The model of the settings. With ``cache`` on auto, a model seen for the first time is tried out first.
+
+    ``record`` is told of each request that leaves this machine, where the model is at a server.
 
     Raises ModelMissing, ModelLoadFailed or another ModelError.
     """
+    if settings.endpoint:
+        return connect(settings, record)
     weights = Weights(resolve_model(settings.model, settings.models_dir))
     try:
         verdict = known(settings, weights) if settings.cache != "strict" else None

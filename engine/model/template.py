@@ -7,7 +7,7 @@ template's own text and may hold special tokens; the segments never meet the tem
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,19 @@ class Piece:
 
 
 class ChatTemplate:
-    """A Jinja chat template, sandboxed: a model file is outside text too."""
+    """A Jinja chat template, sandboxed: a model file is outside text too.
 
-    def __init__(self, source: str, *, bos: str = "", eos: str = "") -> None:
+    ``render`` fills the messages into the template of a server instead.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        bos: str = "",
+        eos: str = "",
+        render: Callable[[Sequence[dict[str, str]]], str] | None = None,
+    ) -> None:
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -52,7 +62,7 @@ class ChatTemplate:
             TypeError,
             ValueError,
         )
-        self._bos, self._eos = bos, eos
+        self._bos, self._eos, self._elsewhere = bos, eos, render
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
@@ -85,9 +95,12 @@ class ChatTemplate:
             segments += message.segments
             filled.append({"role": message.role, "content": "".join(f"\ue000{place}\ue001" for place in places)})
         try:
-            text = self._template.render(
-                messages=filled, add_generation_prompt=True, bos_token=self._bos, eos_token=self._eos, tools=None
-            )
+            if self._elsewhere is not None:
+                text = self._elsewhere(filled)
+            else:
+                text = self._template.render(
+                    messages=filled, add_generation_prompt=True, bos_token=self._bos, eos_token=self._eos, tools=None
+                )
         except self._errors as error:
             raise ModelError(f"the model's chat template refuses the conversation: {clean_line(str(error))}") from error
         parts = _SENTINEL.split(text)

@@ -229,7 +229,7 @@ class Research(Panes):
     def action_window(self, step: int) -> None:
         policy = self.state.run.next_policy if self.state.run is not None else self.state.policy
         if policy.window + step >= 0:
-            self.post_message(self.Wanted(SetMasking(replace(policy, window=policy.window + step))))
+            self.post_message(self.Wanted(SetMasking(replace(policy, window=policy.window + step, auto=False))))
 
     def _can_stop(self) -> bool:
         run = self.state.run

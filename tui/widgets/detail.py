@@ -21,7 +21,7 @@ _MOST = 20_000
 _STATE = {"live": "live", "masked": "masked", "pinned": "pinned", "kept": "kept"}
 
 
-def head(turn: TurnRow, call: CallRow | None, row: ObservationRow | None) -> Content:
+def head(turn: TurnRow, call: CallRow | None, row: ObservationRow | None, advice: str = "") -> Content:
     """Everything about it but its text."""
     rows = [line((f"Turn {turn.number}", "bold $primary"), (f"  {call.tool}" if call else "", "bold"))]
     if turn.thought:
@@ -36,6 +36,8 @@ def head(turn: TurnRow, call: CallRow | None, row: ObservationRow | None) -> Con
         rows += [_label("reads"), line(f"{turn.view_tokens:,} tokens")]
     if turn.status == "done" and turn.timings.prompt_tokens:
         rows += [_label("time"), line(words.timing(turn))]
+    if advice:
+        rows += [_label("advice"), plain(advice)]
     return lines(rows)
 
 
@@ -72,15 +74,15 @@ class Detail(VerticalScroll):
         call = turn.calls[index] if index < len(turn.calls) else None
         self.number = turn.observations[index] if index < len(turn.observations) else 0
         row = run.row(self.number)
-        if (turn, call, row) == self._shown:
+        if (turn, call, row, run.advice) == self._shown:
             return
         if self._shown and (turn.number, call) != (
             self._shown[0].number if isinstance(self._shown[0], TurnRow) else 0,
             self._shown[1],
         ):
             self.scroll_home(animate=False)
-        self._shown = (turn, call, row)
-        self.query_one("#detail-head", Plain).show(head(turn, call, row))
+        self._shown = (turn, call, row, run.advice)
+        self.query_one("#detail-head", Plain).show(head(turn, call, row, run.advice))
         self._show_views(row)
 
     def _show_views(self, row: ObservationRow | None) -> None:

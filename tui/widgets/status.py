@@ -28,6 +28,8 @@ def title(state: AppState, width: int) -> Content:
         model = f"loading {short(state.model_loading, 30)}…"
     elif state.model is not None and state.model.context:
         model += f" · {count(state.model.context)}"
+    if state.model is not None and state.model.endpoint:
+        model += f" · at {short(state.model.endpoint, 40)}"
     question = state.run.question if state.run else ""
     room = width - len(name) - len(model) - 4
     question = short(question, room) if room > 12 else ""
@@ -48,10 +50,17 @@ def status(state: AppState, width: int, now: float) -> Content:
             [
                 ("ctx ", "dim"),
                 (meter(run.tokens, run.limit, bar), "$warning" if full else "$primary"),
-                f" {count(run.tokens)}/{count(run.limit)}",
+                f" {'~' if run.model.estimated else ''}{count(run.tokens)}/{count(run.limit)}",
             ]
         )
-    groups.append([(f"⊘ {count(run.masked_tokens)} masked", "" if run.masked_tokens else "dim")])
+    groups.append(
+        [
+            (
+                f"⊘ {'~' if run.model.estimated else ''}{count(run.masked_tokens)} masked",
+                "" if run.masked_tokens else "dim",
+            )
+        ]
+    )
     if run.speed:
         groups.append([(f"{run.speed:.0f} tok/s", "dim")])
     seconds = max(0.0, now - run.started_at) if run.running and run.started_at else run.seconds

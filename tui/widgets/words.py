@@ -67,7 +67,12 @@ def timing(turn: TurnRow) -> str:
     return " · ".join(part for part in (read, wrote, tools) if part)
 
 
-CACHE: Mapping[str, str] = {"strict": "read again", "carry": "carried", "carry+repair": "carried + repaired"}
+CACHE: Mapping[str, str] = {
+    "strict": "read again",
+    "carry": "carried",
+    "carry+repair": "carried + repaired",
+    "server": "the server's",
+}
 """How the model's cache follows a mask, in a word or two."""
 
 

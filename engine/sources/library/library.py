@@ -21,11 +21,15 @@ from engine.sources.library.ingest import Ingest
 from engine.sources.library.lock import writing
 from engine.sources.library.precision import describe
 from engine.sources.library.query import parse
+from engine.sources.library.recall import SHOWN, Recall, from_json, known_items
 from engine.sources.library.roots import Places, Roots, add, root_of
 from engine.sources.library.search import PARTS, Found, Part, search
 from engine.sources.library.table import Table
 from engine.sources.library.vectors import PRECISION
 from engine.sources.library.watch import watching
+
+RECALL = "recall"
+"""The fact under which the last measured recall is remembered."""
 
 _PATIENCE = 0.5
 """Seconds between two looks at whether to end."""
@@ -150,6 +154,25 @@ class Library:
     def precision(self) -> str:
         """How the embedder computes here, in words; empty while that was not measured."""
         return describe(self._documents.fact(PRECISION)) if self._documents.exists() else ""
+
+    def recall(self) -> Recall | None:
+        """How often the library finds what it holds, as it was measured; None where it was not, or has changed since."""
+        remembered = from_json(self._documents.fact(RECALL)) if self._documents.exists() else None
+        return remembered if remembered is not None and remembered.holds(self.status().chunks) else None
+
+    def measure_recall(self, cancelled: Cancelled = _never) -> Recall | None:
+        """Measure it now, and remember it. None where there is too little to ask for, or it was cancelled."""
+        items = known_items([each.uri for each in self.documents()], lambda uri: self.open(uri).text)
+        found = 0
+        for query, uri in items:
+            if cancelled():
+                return None
+            found += any(hit.uri == uri for hit in self.search(query, SHOWN))
+        if not items:
+            return None
+        recall = Recall(found, len(items), self.status().chunks)
+        self._documents.note(RECALL, recall.to_json())
+        return recall
 
     def warm(self) -> None:
         """Load now what the first search needs: seconds, once a process."""
