@@ -28,7 +28,7 @@ _DISK = 500 << 20
 """Bytes that should be free: a small library, its index and some sessions."""
 
 _BESIDE_MODEL = 768 << 20
-"""Bytes needed beside the model's file: its context, the embedding model and the libraries around them."""
+"""Bytes needed beside the model and its context: the embedding model and the libraries around them."""
 
 _STARTER = "Install it with: pip install 'deepsearch-tui[starter]'"
 _REINSTALL = "Install the program again: pip install --force-reinstall deepsearch-tui"
@@ -81,24 +81,44 @@ def _disk(settings: Settings) -> _Result:
 
 
 def _model(settings: Settings) -> _Result:
+    from engine.model.header import read_header
+
     if settings.server is not None:
         return _at_server(settings.server, settings.endpoint_model)
-    path = _model_file(settings)
-    with path.open("rb") as file:
-        if file.read(4) != b"GGUF":
-            return False, f"{path} is no GGUF file", "Download it again, or name another with --model."
-    return True, f"{path.name}, {_size(path.stat().st_size)}", ""
+    header = read_header(_model_file(settings))
+    return True, f"{header.path.name}, {_size(header.size)}, {header.architecture or 'of no known kind'}", ""
 
 
 def _memory(settings: Settings) -> _Result:
-    import psutil
+    from engine.errors import ModelTooLarge
+    from engine.model.header import read_header
+    from engine.model.memory import fit, free_memory
 
     if settings.server is not None:
         return True, f"the model is at {settings.server.label}, and takes none here", ""
-    free = psutil.virtual_memory().available
-    need = _model_file(settings).stat().st_size + _BESIDE_MODEL
-    detail = f"{_size(free)} free, about {_size(need)} needed"
-    return (True if free >= need else None), detail, "Close other programs, or use a smaller model or context."
+    free, header = free_memory(), read_header(_model_file(settings))
+    try:
+        fitting = fit(header, settings.context, free)
+    except ModelTooLarge as error:
+        return None, str(error), error.hint
+    need = fitting.estimate.total
+    detail = f"{_size(free)} free, about {_size(need)} for {fitting.context:,} tokens of context"
+    enough = free >= need + _BESIDE_MODEL
+    return (True if enough else None), detail, "Close other programs, or use a smaller model or context."
+
+
+def _graphics(_: Settings) -> _Result:
+    from engine.model.gpu import built_for, install_command
+
+    if backends := built_for():
+        return True, f"llama.cpp can use {', '.join(backends)}: as much of a model goes there as fits", ""
+    if command := install_command():
+        return (
+            None,
+            "there is a card, and this llama.cpp computes on the processor alone",
+            f"Build one that uses it: {command}",
+        )
+    return True, "no card was found; models are computed on the processor", ""
 
 
 def _llama(_: Settings) -> _Result:
@@ -205,8 +225,10 @@ def _used(settings: Settings) -> str:
     return "not used, the web is off" if settings.web == "off" else "used"
 
 
-def _downloads(_: Settings) -> _Result:
-    return True, "none: models are files on this computer, and model hubs are told to stay offline", ""
+def _downloads(settings: Settings) -> _Result:
+    ledger = settings.log_dir / "downloads.jsonl"
+    kept = f"; each request of one is in {ledger}" if ledger.is_file() else ""
+    return True, f"none but the models you ask for by name{kept}; model hubs' libraries are told to stay offline", ""
 
 
 _CHECKS: dict[str, Callable[[Settings], _Result]] = {
@@ -216,6 +238,7 @@ _CHECKS: dict[str, Callable[[Settings], _Result]] = {
     "llama.cpp": _llama,
     "model": _model,
     "memory": _memory,
+    "graphics card": _graphics,
     "embedding model": _embedder,
     "lancedb": _lancedb,
     "library": _library,

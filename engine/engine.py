@@ -19,6 +19,7 @@ from engine.caches import Caches
 from engine.clean import clean_line
 from engine.errors import DeepSearchError, LibraryError, SessionError
 from engine.model.base import LanguageModel, Sampling
+from engine.models import Shelf, is_for_shelf
 from engine.online import Guard, MakeFetcher, Online
 from engine.protocol import (
     AnswerNow,
@@ -112,6 +113,10 @@ class Engine:
         self._cancel_index: threading.Event | None = None
         self._closing = threading.Event()
         self._online = Online(settings, emit, guard, fetcher)
+        self._loaded_from = settings.model  # what the loaded model was chosen by
+        self._shelf = Shelf(
+            lambda: self._settings, emit, start=self._start, changed=self._choose_model, idle=self._free_model
+        )
 
     # ── the door ─────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +177,8 @@ class Engine:
                 self._start(self._open_page, uri, library)
             case Shutdown():
                 self.close()
+            case _ if is_for_shelf(command):
+                self._shelf.handle(command)
 
     @contextmanager
     def _priced(self, observation: int = 0, mark: Mark = "none") -> Iterator[None]:
@@ -188,6 +195,7 @@ class Engine:
         self._stop_run()
         if self._cancel_index is not None:
             self._cancel_index.set()
+        self._shelf.cancel()
         for job in list(self._jobs):
             job.join(timeout=20)
         self._online.close()
@@ -448,9 +456,13 @@ class Engine:
 
     def _ready_model(self) -> LanguageModel:
         with self._opening:
+            if self._model is not None and self._loaded_from != self._settings.model:
+                self._model.close()
+                self._model = None
             if self._model is None:
                 began = time.monotonic()
                 self._emit(ModelLoading(_named(self._settings)))
+                self._loaded_from = self._settings.model
                 self._model = self._load_model(self._settings)
                 info = self._model.info
                 note = info.note or (
@@ -465,6 +477,25 @@ class Engine:
         from engine.model.loading import load
 
         return load(settings, self._online.record)
+
+    def _choose_model(self, model: str) -> None:
+        """From the next question on; at once where none is being answered."""
+        self._settings = replace(self._settings, model=model)
+        if self._free_model():
+            self._start(self._load_again)
+
+    def _load_again(self) -> None:
+        self._ready_model()
+
+    def _free_model(self) -> bool:
+        """Free the loaded model, to be loaded again when it is wanted; false while a question is answered."""
+        with self._opening, self._lock:
+            if self._controls is not None:
+                return False
+            if self._model is not None:
+                self._model.close()
+                self._model = None
+            return True
 
     # ── the session at hand ──────────────────────────────────────────────────────────────────────
 

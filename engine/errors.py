@@ -17,6 +17,8 @@
     ├── ModelError
     │   ├── ModelMissing          no model file where one was expected
     │   ├── ModelLoadFailed       llama.cpp refused the file
+    │   ├── ModelTooLarge         it needs more memory than is free
+    │   ├── DownloadFailed        a model file could not be fetched; what came of it is kept
     │   ├── ContextOverflow       what must be read does not fit the context
     │   ├── EndpointError         the server that the model is at: out of reach, refusing, or not understood
     │   └── GenerationFailed      decoding failed
@@ -92,6 +94,14 @@ class ModelMissing(ModelError):
 
 class ModelLoadFailed(ModelError):
     """llama.cpp refused to load the file or to make a context for it."""
+
+
+class ModelTooLarge(ModelError):
+    """The model needs more memory than is free. Nothing was loaded."""
+
+
+class DownloadFailed(ModelError):
+    """A model file could not be fetched. What came of it is kept, unless it was found to be wrong."""
 
 
 class ContextOverflow(ModelError):

@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import NetworkForbidden
@@ -34,6 +36,8 @@ _NATIVE_CLIENTS = frozenset({"primp"})
 _HINT = "Turn the web on for what needs it, or name your own endpoint in the settings."
 
 _allowed: frozenset[Endpoint] | None = None
+_passages: tuple[set[Endpoint], ...] = ()
+_changing = threading.Lock()
 _hooked = False
 
 
@@ -65,6 +69,35 @@ def hold(mode: str, allowed: Iterable[Endpoint] = ()) -> None:
         permit()
 
 
+@contextmanager
+def passage() -> Iterator[Callable[[str, int], None]]:
+    """While the block runs, what is named to the function given (a host or an address, and a port) may be reached too.
+
+    For the one thing that a user asked for by its address: the guard stays up for all else, and in every mode.
+    """
+    global _passages
+    mine: set[Endpoint] = set()
+    with _changing:
+        _passages = (*_passages, mine)
+    try:
+        yield lambda host, port: mine.add((host.strip("[]").lower(), port))
+    finally:
+        with _changing:
+            _passages = tuple(each for each in _passages if each is not mine)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """The guard is up while the block runs; afterwards it is as it was."""
+    was = _allowed
+    forbid(was or ())
+    try:
+        yield
+    finally:
+        if was is None:
+            permit()
+
+
 def is_forbidden() -> bool:
     """Whether the guard is up."""
     return _allowed is not None
@@ -73,7 +106,7 @@ def is_forbidden() -> bool:
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     check = _CHECKS.get(event)
     if check is not None and (allowed := _allowed) is not None:
-        check(args, allowed)
+        check(args, allowed.union(*_passages))
 
 
 def _made(args: tuple[Any, ...], allowed: frozenset[Endpoint]) -> None:

@@ -130,7 +130,9 @@ class ModelInfo:
     cache follows a mask: ``strict``, ``carry`` or ``carry+repair``; ``cache_note`` says in words what that was found to mean.
 
     A model at a server has its host and port as ``endpoint``, and the cache ``server``. ``estimated``: token counts are
-    estimates, because nobody here knows its tokens. ``note`` is what a user should know of it, if anything.
+    estimates, because nobody here knows its tokens. ``note`` is what a user should know of it, if anything: why the
+    context is no larger, say. ``memory`` is the bytes that all of it was estimated to take, 0
+    where nobody did, ``gpu`` what of it is computed on a graphics card, in words; empty for nothing.
     """
 
     name: str
@@ -145,6 +147,8 @@ class ModelInfo:
     endpoint: str = ""
     estimated: bool = False
     note: str = ""
+    memory: int = 0
+    gpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,38 @@ class NetworkEntry:
     bytes: int = 0
     seconds: float = 0.0
     result: str = ""
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One language model: one that is here, or one of the catalogue that could be fetched.
+
+    ``name`` is what to call it by; ``kind`` ``starter``, ``file`` (in the models folder), ``path`` (elsewhere),
+    ``endpoint`` or ``catalogue``. ``part`` are the bytes that an unfinished download of it has. ``context`` and
+    ``memory`` (bytes, an estimate) are what it would get and take now; ``fits`` whether there is that much, ``note`` why
+    not. ``attention`` is ``full``, ``window``, ``hybrid`` or empty where nobody has looked. ``checked`` says what a
+    download is checked by. ``why`` is there for the one that is ``recommended``.
+    """
+
+    name: str
+    kind: Literal["starter", "file", "path", "endpoint", "catalogue"]
+    path: str = ""
+    bytes: int = 0
+    here: bool = True
+    in_use: bool = False
+    part: int = 0
+    context: int = 0
+    trained: int = 0
+    memory: int = 0
+    fits: bool = True
+    note: str = ""
+    licence: str = ""
+    attention: str = ""
+    format: str = ""
+    good_at: str = ""
+    checked: str = ""
+    recommended: bool = False
+    why: str = ""
 
 
 # ── commands ─────────────────────────────────────────────────────────────────────────────────────
@@ -359,6 +395,45 @@ class Approve(Command):
 
 
 @dataclass(frozen=True)
+class ListModels(Command):
+    """Tell which models there are: ``ModelsListed``."""
+
+
+@dataclass(frozen=True)
+class PullModel(Command):
+    """Fetch a model of the catalogue by its name, or a file by its address. One at a time."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class CancelPull(Command):
+    """Stop fetching; what has come is kept."""
+
+
+@dataclass(frozen=True)
+class UseModel(Command):
+    """Use this model from the next question on. ``keep`` also writes it into the settings file."""
+
+    name: str
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class CheckModel(Command):
+    """Try a model out: load it, let it write a call, edit its cache. Not while a question is being answered."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RemoveModel(Command):
+    """Delete a model's file from the models folder, or what has come of one."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Shutdown(Command):
     """Finish writing and exit."""
 
@@ -415,6 +490,63 @@ class ModelLoaded(Event):
     model: ModelInfo
     seconds: float
     note: str = ""
+
+
+@dataclass(frozen=True)
+class ModelsListed(Event):
+    """The models there are. ``free`` and ``total`` are bytes of memory, ``gpu`` what else can compute, in words."""
+
+    models: tuple[ModelRow, ...]
+    free: int = 0
+    total: int = 0
+    gpu: str = ""
+
+
+@dataclass(frozen=True)
+class PullProgress(Event):
+    """``total`` is 0 and ``eta`` (seconds) -1 where that is not known. ``speed`` in bytes a second. ``phase``:
+    ``download``, then ``check``. ``note`` is something that happened, in words; mostly empty.
+    """
+
+    name: str
+    phase: Literal["download", "check"]
+    done: int
+    total: int
+    speed: float = 0.0
+    eta: float = -1.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PullEnded(Event):
+    """``why`` is ``done``, ``cancelled`` or ``failed``; ``message`` and ``hint`` say it in words."""
+
+    name: str
+    why: Literal["done", "cancelled", "failed"]
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class ModelChosen(Event):
+    """``model`` is the setting from now on: a path, a name in the models folder, or empty for the starter model."""
+
+    model: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ModelChecked(Event):
+    """What trying a model out has shown, in lines for a person."""
+
+    name: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelRemoved(Event):
+    name: str
+    message: str
 
 
 @dataclass(frozen=True)

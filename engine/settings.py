@@ -103,7 +103,10 @@ class Settings:
         ),
     )
     context: int = field(
-        default=8192, metadata=_help("Tokens the model can see at once, at most what it was trained for.")
+        default=0,
+        metadata=_help(
+            "Tokens the model can see at once, at most what it was trained for; 0: as many as memory allows, up to 32,768."
+        ),
     )
     threads: int = field(default=0, metadata=_help("Threads for the model; 0 chooses by the number of cores."))
     temperature: float = field(
@@ -128,7 +131,7 @@ class Settings:
         for name, low, high in (
             ("window", 0, 10_000),
             ("max_turns", 0, 1_000),
-            ("context", 512, 1 << 21),
+            ("context", 512 if self.context else 0, 1 << 21),
             ("threads", 0, 1024),
             ("resync", 0, 10_000),
             ("batch_turns", 0, 1_000),

@@ -22,11 +22,17 @@ from engine.protocol import (
     Event,
     Failed,
     IndexPaths,
+    ListModels,
+    ModelChecked,
+    ModelChosen,
     ModelLoaded,
+    ModelRemoved,
     OpenPage,
     OpenSession,
     PageOpened,
+    PullEnded,
     SetWeb,
+    UseModel,
     WebMode,
     WebSet,
 )
@@ -92,6 +98,7 @@ class DeepSearchApp(App[None]):
         self._coalescer = Coalescer(lambda events: self.post_message(self.Told(events)))
         self._interrupted = -_AGAIN
         self._reading: Research.Reading | None = None
+        self._model: str | None = None  # another than the settings', if one was chosen
 
     def on_mount(self) -> None:
         self.push_screen(self._research)
@@ -118,8 +125,13 @@ class DeepSearchApp(App[None]):
             self.state = fold(self.state, event)
             if isinstance(event, PageOpened):
                 self._show_page(event)
-            elif isinstance(event, EngineReady) and self.state.web != self._settings.web:
-                self._send(SetWeb(self.state.web))  # it was started again, with the settings, which say otherwise
+            elif isinstance(event, EngineReady):  # it may have been started again, with settings that say otherwise
+                if self.state.web != self._settings.web:
+                    self._send(SetWeb(self.state.web))
+                if self._model is not None:
+                    self._send(UseModel(self._model, keep=False))
+            elif isinstance(event, ModelChosen | ModelChecked | ModelRemoved | PullEnded):
+                self._tell_of_models(event)
             elif isinstance(event, WebSet):
                 self.notify(_WEB[event.mode], markup=False)
             elif isinstance(event, ModelLoaded) and event.note:
@@ -129,6 +141,7 @@ class DeepSearchApp(App[None]):
                 self.notify(short(f"{event.message} {event.hint}".strip()), severity="error", markup=False)
         self._research.refresh_from(self.state)
         self._show_web()
+        self._show_models()
 
     def _show_web(self) -> None:
         """What waits for the user's word comes in front of everything; the ledger grows while it is looked at."""
@@ -139,6 +152,29 @@ class DeepSearchApp(App[None]):
                 screen.refresh_from(self.state)
         if self.state.waiting and not isinstance(self.screen, Approval):
             self.push_screen(Approval(self.state.waiting[0], self._send))
+
+    def _show_models(self) -> None:
+        from tui.screens.models import Models
+
+        for screen in self.screen_stack:
+            if isinstance(screen, Models):
+                screen.refresh_from(self.state)
+
+    def _tell_of_models(self, event: ModelChosen | ModelChecked | ModelRemoved | PullEnded) -> None:
+        from tui.screens.models import Checked
+
+        if isinstance(event, ModelChecked):
+            self.push_screen(Checked(event))
+            return
+        if isinstance(event, ModelChosen):
+            again = event.model == self._model  # it was told what it should have known
+            self._model = event.model
+            if again:
+                return
+        failed = isinstance(event, PullEnded) and event.why == "failed"
+        hint = event.hint if isinstance(event, PullEnded) else ""
+        said = short(f"{event.message} {hint}".strip(), 600)
+        self.notify(said, severity="error" if failed else "information", markup=False)
 
     def _show_page(self, page: PageOpened) -> None:
         from tui.screens.reader import Reader
@@ -206,6 +242,13 @@ class DeepSearchApp(App[None]):
         from tui.screens.network import Network
 
         self.push_screen(Network(self.state))
+
+    def action_models(self) -> None:
+        from tui.screens.models import Models
+
+        if not any(isinstance(screen, Models) for screen in self.screen_stack):
+            self.push_screen(Models(self.state, self._send))
+            self._send(ListModels())
 
     def action_help(self) -> None:
         from tui.screens.help import Help

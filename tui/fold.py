@@ -33,11 +33,14 @@ from engine.protocol import (
     Marked,
     ModelLoaded,
     ModelLoading,
+    ModelsListed,
     Network,
     Observed,
     PolicySet,
     Priced,
     PromptProgress,
+    PullEnded,
+    PullProgress,
     RunEnded,
     RunStarted,
     SessionOpened,
@@ -71,6 +74,12 @@ def fold(state: AppState, event: Event) -> AppState:
             return replace(state, model_loading=name)
         case ModelLoaded(model):
             return replace(state, model=model, model_loading="")
+        case ModelsListed():
+            return replace(state, models=event)
+        case PullProgress():
+            return replace(state, pull=event)
+        case PullEnded():
+            return replace(state, pull=None)
         case LibraryOpened():
             return replace(state, library=event)
         case IndexProgress():
@@ -121,6 +130,7 @@ def _lost(state: AppState, reason: str, restarting: bool) -> AppState:
         model=None,
         model_loading="",
         indexing=None,
+        pull=None,
         waiting=(),
         run=run,
         can_continue=interrupted or state.can_continue,

@@ -225,6 +225,7 @@ SCROLLS: tuple[Key, ...] = (
 APP: tuple[Key, ...] = (
     Key("session.new", "ctrl+n", "new", "New", "Begin a new session.", "App"),
     Key("session.list", "ctrl+s", "sessions", "Sessions", "Saved sessions: search, open, delete.", "App"),
+    Key("models", "ctrl+o", "models", "Models", "Language models: use, fetch, try out, remove.", "App"),
     Key(
         "app.help",
         "f1,question_mark",
@@ -298,6 +299,24 @@ APPROVAL: tuple[Key, ...] = (
 
 NETWORK: tuple[Key, ...] = (
     Key("network.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+)
+
+MODELS: tuple[Key, ...] = (
+    Key("models.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key("models.use", "u", "use", "Use", "Use the selected model from the next question on.", "App", shown=True),
+    Key("models.pull", "p", "pull", "Fetch", "Fetch the selected model; asks first.", "App", shown=True),
+    Key("models.cancel", "x", "cancel", "Stop", "Stop fetching; what has come is kept.", "App", shown=True),
+    Key("models.check", "c", "check", "Check", "Load it, let it write a call, edit its cache.", "App", shown=True),
+    Key(
+        "models.remove",
+        "d,delete",
+        "remove",
+        "Remove",
+        "Delete the selected model's file; asks first.",
+        "App",
+        shown=True,
+        label="d",
+    ),
 )
 
 COMMANDS: tuple[Key, ...] = tuple(key for key in SCREEN + APP if key.palette)

@@ -210,7 +210,7 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
         case ModelLoaded(model, seconds):
             at = f" at {model.endpoint}" if model.endpoint else ""
             print(f"model  {model.name}{at}, context {model.context:,} tokens, loaded in {seconds:.1f} s", file=out)
-            for note in (model.cache_note, event.note):
+            for note in (model.cache_note, event.note, model.gpu):
                 if note:
                     print(f"       {note}", file=out)
         case LibraryOpened(library, documents, chunks):

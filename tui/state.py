@@ -16,9 +16,11 @@ from engine.protocol import (
     LibraryOpened,
     Mark,
     ModelInfo,
+    ModelsListed,
     NetworkEntry,
     Observation,
     Policy,
+    PullProgress,
     SegmentTokens,
     State,
     Timings,
@@ -195,7 +197,8 @@ class RunState:
 class AppState:
     """Everything on the screen. ``run`` is the question at hand, ``earlier`` the finished ones of the session.
 
-    ``waiting`` is what the engine wants the user's word on, ``network`` every request of the session.
+    ``waiting`` is what the engine wants the user's word on, ``network`` every request of the session,
+    ``models`` what was last told of language models, ``pull`` the one being fetched.
     """
 
     connection: Literal["starting", "ready", "lost"] = "starting"
@@ -217,6 +220,8 @@ class AppState:
     web: WebMode = "off"
     waiting: tuple[ApprovalNeeded, ...] = ()
     network: tuple[NetworkEntry, ...] = ()
+    models: ModelsListed | None = None
+    pull: PullProgress | None = None
 
 
 def first_turn_inside(run: RunState) -> int:

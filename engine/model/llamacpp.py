@@ -9,7 +9,7 @@ import codecs
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,6 +83,10 @@ class LlamaCppModel:
     @property
     def info(self) -> ModelInfo:
         return self._info
+
+    def tell(self, *, note: str, memory: int, gpu: str) -> None:
+        """Say in :attr:`info` what whoever loaded it knows of it."""
+        self._info = replace(self._info, note=note, memory=memory, gpu=gpu)
 
     def count(self, text: str) -> int:
         return len(self.weights.tokens(text, False))

@@ -59,15 +59,20 @@ USUAL = MemoryOptions()
 
 
 class Weights:
-    """A loaded model without a context. Raises ModelMissing or ModelLoadFailed."""
+    """A loaded model without a context. ``layers`` of it are computed on a graphics card, if the build can; None leaves
+    that to llama.cpp. Raises ModelMissing or ModelLoadFailed.
+    """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, layers: int | None = None) -> None:
         path = Path(path)
         if not path.is_file():
             raise ModelMissing(f"there is no model file {path}", "Give the path of a .gguf file.")
         self.path = path
         self.lib = lib = _library()
-        self.model = lib.llama_model_load_from_file(os.fsencode(path), lib.llama_model_default_params())
+        params = lib.llama_model_default_params()
+        if layers is not None:
+            params.n_gpu_layers = layers
+        self.model = lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.model:
             raise ModelLoadFailed(
                 f"{path.name} could not be loaded: {_last_error('llama.cpp does not say why')}",

@@ -11,6 +11,7 @@ import pytest
 from engine.doctor import Check, checks
 from engine.sessions import Journal
 from engine.settings import Settings, load_settings
+from tests.engine.model import tiny
 from tests.engine.story import FIRST, stamped
 
 
@@ -53,6 +54,29 @@ def test_a_missing_model_and_a_file_that_is_none(settings: Settings, tmp_path: P
     page.write_text("<html>Not Found</html>")
     wrong = look(load_settings({"data_dir": settings.data_dir, "model": str(page)}, env={}))
     assert "no GGUF" in wrong["model"].detail and wrong["model"].fix
+
+
+def test_the_memory_is_that_of_the_whole_context(settings: Settings, tmp_path: Path) -> None:
+    found = look(settings)
+    assert found["model"].detail.endswith("MB, llama")
+    assert "for 8,192 tokens of context" in found["memory"].detail
+    big = tmp_path / "big.gguf"
+    tiny.write(big, "llama", context=1 << 21)
+    large = look(replace(settings, model=str(big), context=1 << 21))["memory"]
+    assert large.ok is True or (large.ok is None and large.fix)
+
+
+def test_a_card_that_is_not_used_comes_with_the_command_that_builds_for_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.model.gpu.built_for", lambda: ())
+    monkeypatch.setattr("engine.model.gpu._backend", lambda: "")
+    assert look(settings)["graphics card"].detail.startswith("no card was found")
+    monkeypatch.setattr("engine.model.gpu._backend", lambda: "GGML_VULKAN")
+    unused = look(settings)["graphics card"]
+    assert unused.ok is None and "-DGGML_VULKAN=on" in unused.fix
+    monkeypatch.setattr("engine.model.gpu.built_for", lambda: ("CUDA",))
+    assert look(settings)["graphics card"].detail.startswith("llama.cpp can use CUDA")
 
 
 def test_sessions_are_counted_and_a_damaged_journal_is_noticed_and_left_alone(settings: Settings) -> None:

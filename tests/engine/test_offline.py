@@ -185,6 +185,43 @@ print(constants.HF_HUB_OFFLINE, constants.HF_HUB_DISABLE_TELEMETRY)
     assert run(program, ports) == ["True", "True True"]
 
 
+def test_a_passage_is_open_for_what_is_named_and_only_while_it_is_wanted(ports: tuple[int, int, list[object]]) -> None:
+    program = """
+from engine.offline import guarded, hold, passage
+def reach(port): return outcome(lambda: socket.create_connection(("127.0.0.1", port), 5).recv(5))[:9]
+forbid()
+with passage() as let:
+    print(reach(PORT))
+    let("127.0.0.1", PORT)
+    print(reach(PORT), reach(OTHER))
+    with passage() as other:
+        other("127.0.0.1", OTHER)
+        hold("off")  # the user turns the web off in between
+        print(reach(PORT), reach(OTHER))
+    print(reach(PORT), reach(OTHER))
+print(reach(PORT), is_forbidden())
+permit()
+with guarded():
+    print(reach(PORT), is_forbidden())
+print(reach(PORT), is_forbidden())
+forbid([("127.0.0.1", PORT)])
+with guarded():
+    print(reach(PORT), reach(OTHER))
+print(reach(PORT), reach(OTHER))
+"""
+    assert run(program, ports) == [
+        "forbidden",
+        "b'hello' forbidden",
+        "b'hello' b'hello'",
+        "b'hello' forbidden",
+        "forbidden True",
+        "forbidden True",
+        "b'hello' False",
+        "b'hello' forbidden",
+        "b'hello' forbidden",
+    ]
+
+
 # ── the guard of the tests themselves ────────────────────────────────────────────────────────────
 
 

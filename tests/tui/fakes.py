@@ -30,6 +30,7 @@ from engine.protocol import (
     IndexProgress,
     LibraryOpened,
     Link,
+    ListModels,
     Marked,
     ModelInfo,
     ModelLoaded,
@@ -55,6 +56,7 @@ from engine.protocol import (
     WebSet,
 )
 from engine.settings import Settings
+from tests.tui.models_told import LISTED
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
 
@@ -95,6 +97,8 @@ class ScriptedDoor:
                 self.tell([WebSet(mode)])
             case SetMasking(policy):
                 self.tell([PolicySet(policy, session=SESSION, run=1)])
+            case ListModels():
+                self.tell([LISTED])
             case OpenPage(uri) if uri in PAGES:
                 self.tell([PageOpened(uri, uri.rpartition("/")[2], PAGES[uri])])
             case OpenPage(uri):

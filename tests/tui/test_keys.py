@@ -18,25 +18,32 @@ from engine.protocol import (
     ApprovalNeeded,
     Approve,
     Ask,
+    CancelPull,
+    CheckModel,
     Continue,
     EngineStopped,
     Event,
     NetworkEntry,
     OpenPage,
     Policy,
+    PullModel,
+    RemoveModel,
     RunEnded,
     SetMark,
     SetMasking,
     SetWeb,
     Stop,
+    UseModel,
 )
 from engine.protocol import Network as NetworkEvent
 from tests.tui import fakes
+from tests.tui.models_told import PULLING
 from tui import keys
 from tui.app import DeepSearchApp
 from tui.safe import Plain
 from tui.screens import network
 from tui.screens.help import Help
+from tui.screens.models import Models
 from tui.screens.network import Approval, Network
 from tui.screens.reader import Reader
 from tui.screens.sessions import Sessions
@@ -47,7 +54,7 @@ from tui.widgets.prompt import Prompt
 from tui.widgets.rows import RowList
 from tui.widgets.turns import Turns
 
-OTHERS = (*keys.READER, *keys.SESSIONS, *keys.APPROVAL, *keys.NETWORK)
+OTHERS = (*keys.READER, *keys.SESSIONS, *keys.APPROVAL, *keys.NETWORK, *keys.MODELS)
 """Keys of the screens in front of the main one."""
 
 Test = Callable[["Driven"], Awaitable[None]]
@@ -584,6 +591,80 @@ async def _(app: Driven) -> None:
     assert len(listed(app)) == 2
     await app.press("d", "y")
     await app.until(lambda: len(listed(app)) == 1)
+
+
+# ── models ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def shelf(app: Driven, *down: str) -> None:
+    """The models screen, with the list there and the cursor so far down."""
+    await app.press("ctrl+o")
+    await app.until(lambda: isinstance(app.app.screen, Models) and app.app.screen.selected is not None)
+    await app.press(*down)
+
+
+def models_of(app: Driven) -> Models:
+    assert isinstance(app.app.screen, Models)
+    return app.app.screen
+
+
+@key("models", ())
+async def _(app: Driven) -> None:
+    await shelf(app)
+    assert models_of(app).selected is not None
+
+
+@key("models.back", ())
+async def _(app: Driven) -> None:
+    await shelf(app)
+    await app.press("escape")
+    assert not isinstance(app.app.screen, Models)
+
+
+@key("models.use", ())
+async def _(app: Driven) -> None:
+    await shelf(app)
+    await app.press("u")
+    assert not isinstance(app.door.last(), UseModel), "it is in use"
+    await app.press("j", "u")
+    assert app.door.last() == UseModel("own.gguf")
+
+
+@key("models.pull", ())
+async def _(app: Driven) -> None:
+    await shelf(app, "j", "j", "p")
+    asked = "\n".join(str(each.visual) for each in app.app.screen.query(Plain))
+    assert "Fetch granite-4.1-3b, 2.0 GB, 1.3 GB still missing, from huggingface.co?" in asked and "SHA-256" in asked
+    await app.press("n")
+    assert not isinstance(app.door.last(), PullModel)
+    await app.press("p", "y")
+    await app.until(lambda: app.door.last() == PullModel("granite-4.1-3b"))
+
+
+@key("models.cancel", ())
+async def _(app: Driven) -> None:
+    await shelf(app)
+    assert not models_of(app).check_action("cancel", ())
+    app.door.tell([PULLING])
+    await app.until(lambda: app.app.state.pull is not None)
+    await app.press("x")
+    assert app.door.last() == CancelPull()
+
+
+@key("models.check", ())
+async def _(app: Driven) -> None:
+    await shelf(app, "j", "c")
+    assert app.door.last() == CheckModel("own.gguf")
+
+
+@key("models.remove", ())
+async def _(app: Driven) -> None:
+    await shelf(app, "d")
+    assert isinstance(app.app.screen, Models), "the starter stays"
+    await app.press("j", "d", "n")
+    assert not isinstance(app.door.last(), RemoveModel)
+    await app.press("d", "y")
+    await app.until(lambda: app.door.last() == RemoveModel("own.gguf"))
 
 
 # ── the app ──────────────────────────────────────────────────────────────────────────────────────

@@ -119,14 +119,14 @@ class Confirm(ModalScreen[bool]):
         Binding("n,escape,q", "answer(False)", "No"),
     ]
 
-    def __init__(self, question: str, verb: str) -> None:
+    def __init__(self, question: str, verb: str, otherwise: str = "keep it") -> None:
         super().__init__()
-        self._question, self._verb = question, verb
+        self._question, self._verb, self._otherwise = question, verb, otherwise
 
     def compose(self) -> ComposeResult:
         with Vertical(id="confirm"):
             yield Plain(line((short(self._question), "bold")))
-            yield Plain(line(("y", "bold $error"), f" {short(self._verb)}   ", ("n", "bold"), " keep it"))
+            yield Plain(line(("y", "bold $error"), f" {short(self._verb)}   ", ("n", "bold"), f" {self._otherwise}"))
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
