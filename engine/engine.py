@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine import replay
-from engine.agent.formats.guided import Guided
+from engine.agent import formats
 from engine.agent.loop import Controls, Run
 from engine.browser.pages import PagePool
 from engine.browser.tools import Browser
@@ -71,9 +71,6 @@ def _no_guard(mode: WebMode) -> None: ...
 
 _BATCH = 4
 """Turns whose observations are masked together where a mask means reading the rest again (measured: half the time)."""
-
-_REPLY_TOKENS = 320
-"""Room kept free for each reply. Long enough for any action and a paragraph of answer."""
 
 
 class Engine:
@@ -289,7 +286,7 @@ class Engine:
             controls.policy = self._batched(command.policy or self._policy, model)
         controls.marks.update(past.marks)
         question = transcript.question
-        format = Guided.for_model(model.info)
+        format = formats.for_model(model)
         max_turns = max_turns or format.turns
         browser = Browser(
             library,
@@ -309,7 +306,11 @@ class Engine:
             browser=browser,
             controls=controls,
             max_turns=max_turns,
-            sampling=Sampling(temperature=settings.temperature, seed=settings.seed, max_tokens=_REPLY_TOKENS),
+            sampling=Sampling(
+                temperature=settings.temperature,
+                seed=settings.seed,
+                max_tokens=format.reply_tokens(model.info.context),
+            ),
             next_observation=past.next_observation,
             recall=lambda: known.share if (known := measured()) is not None else None,
         )

@@ -32,7 +32,7 @@ State = Literal["live", "masked", "pinned", "kept"]
 Mark = Literal["pin", "mask", "unmask", "none"]
 """What the user said about one observation; ``none`` takes an earlier word back."""
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 
 SegmentKind = Literal["template", "system", "question", "thought", "call", "header", "body", "answer", "note"]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine import endpoints
 from engine.errors import SettingsError
+from engine.model.families import FORMATS
 from engine.protocol import Policy
 
 APP = "deepsearch-tui"
@@ -53,6 +54,12 @@ class Settings:
     )
     model: str = field(
         default="", metadata=_help("A .gguf file, or the name of one in the models folder. Empty: the starter model.")
+    )
+    format: str = field(
+        default="auto",
+        metadata=_help(
+            "How the model is spoken to: auto, or one of " + ", ".join(FORMATS) + ". auto goes by its chat template."
+        ),
     )
     endpoint: str = field(
         default="",
@@ -146,6 +153,8 @@ class Settings:
                 raise SettingsError(f"{name} is {value}", f"It must be between {low} and {high:,}.")
         if self.cache not in CACHES:
             raise SettingsError(f"cache is {self.cache!r}", f"It must be one of {', '.join(CACHES)}.")
+        if self.format != "auto" and self.format not in FORMATS:
+            raise SettingsError(f"format is {self.format!r}", f"It must be auto or one of {', '.join(FORMATS)}.")
         if self.masking not in MASKINGS:
             raise SettingsError(f"masking is {self.masking!r}", f"It must be one of {', '.join(MASKINGS)}.")
         if self.web not in WEB_MODES:

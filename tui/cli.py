@@ -63,6 +63,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, invoke_without_command=True, epilog=_EPILOG)
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where libraries, sessions and logs are kept.")
 @click.option("--model", help="A .gguf file instead of the one in the settings.")
+@click.option("--format", help="How the model is spoken to, instead of as its chat template says.")
 @click.option(
     "--endpoint", metavar="URL", help="A model server to use instead of a file: llama-server, vLLM, Ollama, ..."
 )

@@ -202,8 +202,8 @@ def _fold_run(run: RunState, event: Event) -> RunState:
         case Decided():
             return _decided(run, event)
         case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
-            run = replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved)
-            return _turn(run, view_tokens=tokens, thought="")  # a second try at the turn thinks anew
+            run = replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved, answer="")
+            return _turn(run, view_tokens=tokens, thought="")  # a second try at the turn thinks and answers anew
         case PromptProgress(done, total):
             return _turn(run, read=done, to_read=total)
         case CacheEdited(reused, decoded, removed, seconds):
@@ -218,6 +218,7 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             return _turn(run, thought=(run.turns[-1].thought if run.turns else "") + text)
         case CallStarted(call, tool, arguments):
             calls = run.turns[-1].calls if run.turns else ()
+            run = replace(run, answer="")  # what was said before a call was no answer
             return _turn(run, status="calling", calls=(*calls, CallRow(call, tool, arguments)))
         case Observed(observation):
             state: State = "kept" if observation.error else "live"

@@ -43,10 +43,14 @@ Action = Search | Open | Find | Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's turn, read: why, and what to do. Several calls run at the same time."""
+    """A model's turn, read: why, and what to do. Several calls run at the same time.
+
+    ``problems`` is what was wrong with calls beside them, for the model to read.
+    """
 
     thought: str
     actions: tuple[Action, ...]
+    problems: tuple[str, ...] = ()
 
 
 class Malformed(Exception):

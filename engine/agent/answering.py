@@ -9,7 +9,7 @@ the model then picks one of the evidence's own sentences instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
 from engine import citations, evidence
@@ -38,8 +38,17 @@ _FAITHFUL = 0.8
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9`*\"'(])")
 
 
-def answer(text: str, question: str, listener: Listener, browser: Browser) -> Generator[Event, None, EndReason]:
-    """Tell the answer and its checked citations. An empty ``text`` is written here, from evidence."""
+def answer(
+    text: str,
+    question: str,
+    listener: Listener,
+    browser: Browser,
+    spoken: Callable[[str], str] = lambda reply: reply,
+) -> Generator[Event, None, EndReason]:
+    """Tell the answer and its checked citations. An empty ``text`` is written here, from evidence.
+
+    ``spoken`` takes a free reply's text out of what the model thought before it.
+    """
     if text:
         return (yield from _tell(text, browser))
     passages = evidence.passages(question, browser.pool, browser.similarity, limit=CANDIDATES)
@@ -51,7 +60,7 @@ def answer(text: str, question: str, listener: Listener, browser: Browser) -> Ge
     if chosen is None:
         return "stopped"
     yield EvidenceChosen(tuple(_citation(passage) for passage in chosen))
-    written = yield from _write(question, chosen, listener, browser)
+    written = yield from _write(question, chosen, listener, browser, spoken)
     if written is None:
         return "stopped"
     return (yield from _tell(written, browser))
@@ -93,15 +102,19 @@ def _choose(
 
 
 def _write(
-    question: str, chosen: Sequence[Passage], listener: Listener, browser: Browser
+    question: str,
+    chosen: Sequence[Passage],
+    listener: Listener,
+    browser: Browser,
+    spoken: Callable[[str], str],
 ) -> Generator[Event, None, str | None]:
     """A sentence from the chosen lines, with the citation of the lines it comes from."""
     marker = f"[{chosen[0].cursor}:L{chosen[0].first}-L{chosen[0].last}]"
     view = _narrow(*prompts.write(question, [passage.text for passage in chosen]))
-    heard = yield from _hear(view, listener, tell=True)
+    heard = yield from _hear(view, listener, spoken=spoken)
     if heard.finish == "aborted":
         return None
-    sentence = _SENTENCE.split(_one_line(heard.text))[0]
+    sentence = _SENTENCE.split(_one_line(spoken(heard.text)))[0]
     own = _nearest(question, [s for passage in chosen for s in _sentences(passage.text)], browser)
     state, score = citations.support(sentence, own[0])
     if state != "verified" or score < _FAITHFUL:
@@ -113,10 +126,12 @@ def _write(
     return f"{sentence.rstrip()} {marker}"
 
 
-def _hear(view: View, listener: Listener, grammar: str = "", *, tell: bool = False) -> Generator[Event, None, Heard]:
+def _hear(
+    view: View, listener: Listener, grammar: str = "", *, spoken: Callable[[str], str] | None = None
+) -> Generator[Event, None, Heard]:
     yield replace(listener.built(view), purpose="evidence")
-    if tell:
-        return (yield from listener.hear(view, grammar=grammar, tell=growing(AnswerDelta)))
+    if spoken is not None:
+        return (yield from listener.hear(view, grammar=grammar, tell=growing(AnswerDelta, spoken)))
     return (yield from listener.hear(view, grammar=grammar))
 
 

@@ -35,12 +35,20 @@ class Listener:
         return ViewBuilt(segments, total, self.model.info.context, self.sampling.max_tokens)
 
     def hear(
-        self, view: View, *, grammar: str = "", tell: Callable[[str], Iterable[Event]] = lambda _: ()
+        self,
+        view: View,
+        *,
+        grammar: str = "",
+        tell: Callable[[str], Iterable[Event]] = lambda _: (),
+        sampling: Sampling | None = None,
     ) -> Generator[Event, None, Heard]:
-        """Generate one reply. ``tell`` is given the reply so far whenever it grows, and says what to tell of it."""
+        """Generate one reply, drawn as usual or by ``sampling``. ``tell`` is given the reply so far whenever it grows,
+        and says what to tell of it.
+        """
+        sampling = sampling or self.sampling
         so_far = view.opening
         timings = Timings()
-        for part in self.model.generate(view, sampling=self.sampling, grammar=grammar, cancelled=self.cancelled):
+        for part in self.model.generate(view, sampling=sampling, grammar=grammar, cancelled=self.cancelled):
             match part:
                 case Progress(done, total):
                     yield PromptProgress(done, total)

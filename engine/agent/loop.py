@@ -11,10 +11,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from engine.agent import actions, answering, prompts
+from engine.agent import actions, answering, formats, prompts
 from engine.agent.actions import Action, Answer, Find, Malformed, Open, Reply, Search
-from engine.agent.formats.guided import Guided
-from engine.agent.listen import Heard, Listener, growing
+from engine.agent.formats import Format
+from engine.agent.formats.base import Reader
+from engine.agent.listen import Heard, Listener
 from engine.agent.moves import moves
 from engine.browser.tools import Browser
 from engine.context import masking, view
@@ -25,6 +26,7 @@ from engine.errors import ContextOverflow
 from engine.model.base import LanguageModel, Sampling
 from engine.protocol import (
     Advised,
+    AnswerDelta,
     CallStarted,
     Decided,
     Decision,
@@ -45,6 +47,8 @@ from engine.protocol import (
 
 _TRIES = 2
 """A reply that is no action, or the same call as just before, gets one more try; then it becomes an observation."""
+
+_REPEATED = "this call was made just now and would return the same"
 
 
 @dataclass
@@ -80,9 +84,12 @@ class Run:
         self.next_observation = next_observation
         self._recall = recall
         self._advised = ""
-        self.format = Guided.for_model(model.info)
+        self.format: Format = formats.for_model(model)
+        web = bool(browser.sources)
+        self._calling = replace(sampling, lazy=self.format.lazy(web=web))
         self.listener = Listener(model, sampling, controls.stop.is_set)
-        self._system = prompts.system(led=self.format.led, web=bool(browser.sources), named=browser.named)
+        self._system = self.format.system(web=web, named=browser.named)
+        self._tools = self.format.tools(web=web)
         self._read = 0  # prompt tokens read so far, and in how many seconds: the speed that prices are told at
         self._reading = 0.0
 
@@ -130,7 +137,18 @@ class Run:
 
     def _shown(self, controls: Controls) -> View:
         decisions = masking.decide(self.transcript.turns, controls.policy, dict(controls.marks))
-        return view.build(self.transcript, decisions, controls.policy, system=self._system)
+        return self._view(decisions, controls.policy)
+
+    def _view(self, decisions: Sequence[Decision], policy: Policy, note: str = "") -> View:
+        return view.build(
+            self.transcript,
+            decisions,
+            policy,
+            system=self._system,
+            note=note,
+            manner=self.format,
+            tools=self._tools,
+        )
 
     def _turn(self, number: int, must_answer: bool) -> Generator[Event, None, EndReason | None]:
         heard, reply = yield from self._decide(must_answer)
@@ -143,11 +161,13 @@ class Run:
         if must_answer and not (isinstance(reply, Reply) and isinstance(reply.actions[0], Answer)):
             reply = Reply("", (Answer(),))  # the budget holds, whatever the model says: answer from the evidence
         if isinstance(reply, Malformed):
-            observations = (self._numbered(_complaint(reply)),)
+            observations = (self._complaint(str(reply)),)
             yield Observed(observations[0])
         elif any(isinstance(action, Answer) for action in reply.actions):
             text = next(action.text for action in reply.actions if isinstance(action, Answer))
-            ended = yield from answering.answer(text, self.transcript.question, self.listener, self.browser)
+            ended = yield from answering.answer(
+                text, self.transcript.question, self.listener, self.browser, self.format.spoken
+            )
             if ended == "stopped":
                 return ended
         else:
@@ -157,7 +177,10 @@ class Run:
             )
             for call in calls:
                 yield CallStarted(call.id, call.tool, call.arguments)
-            observations = tuple(self._numbered(observation) for observation in self._run(calls, reply.actions))
+            observations = (
+                *(self._numbered(observation) for observation in self._run(calls, reply.actions)),
+                *map(self._complaint, reply.problems),
+            )
             for observation in observations:
                 yield Observed(observation)
         thought = reply.thought if isinstance(reply, Reply) else ""
@@ -186,24 +209,28 @@ class Run:
                 refused=refused,
                 sources=self.browser.sources,
             )
+            reader = self.format.reader()
             heard = yield from self.listener.hear(
-                shown, grammar=self.format.grammar(allowed), tell=growing(ThoughtDelta, self.format.thought)
+                shown, grammar=self.format.grammar(allowed), tell=_telling(reader), sampling=self._calling
             )
             self._read += heard.timings.prompt_tokens - heard.timings.reused_tokens
             self._reading += heard.timings.prefill_seconds
             try:
-                reply = self.format.read(heard.text)
+                reply = reader.finish()
                 repeated = self._repeats(reply)
             except Malformed as error:
                 problem = Malformed("the reply was cut off: be shorter") if heard.finish == "length" else error
             else:
-                if not repeated:
+                rest = tuple(action for action in reply.actions if action not in repeated)
+                if not repeated and (attempt or not self._hasty(reply, must_answer)):
                     return heard, reply
+                if repeated and rest:
+                    return heard, replace(reply, actions=rest, problems=(*reply.problems, _REPEATED))
                 refused += repeated
-                problem = Malformed("this call was made just now and would return the same")
+                problem = Malformed(_REPEATED if repeated else prompts.READ_FIRST)
             if heard.finish == "aborted":
                 break
-            note = prompts.malformed(str(problem))
+            note = prompts.malformed(str(problem), self.format.mend)
         return heard, problem
 
     def _look(self, note: str) -> tuple[tuple[Decision, ...], View, ViewBuilt]:
@@ -215,13 +242,7 @@ class Run:
             decisions = masking.decide(
                 self.transcript.turns, self.controls.policy, dict(self.controls.marks), sizes=sizes, room=room
             )
-            shown = view.build(
-                self.transcript,
-                decisions,
-                self.controls.policy,
-                system=self._system,
-                note=note,
-            )
+            shown = self._view(decisions, self.controls.policy, note)
             built = self.listener.built(shown)
             excess = built.tokens + built.reserved - built.limit
             if excess <= 0:
@@ -259,6 +280,16 @@ class Run:
         number, self.next_observation = self.next_observation, self.next_observation + 1
         return replace(observation, number=number)
 
+    def _complaint(self, problem: str) -> Observation:
+        """What was wrong with a reply, as an observation the model can learn from."""
+        header = prompts.malformed(problem, self.format.mend)
+        return self._numbered(Observation(number=0, call="", tool="reply", header=header, body="", error=True))
+
+    def _hasty(self, reply: Reply, must_answer: bool) -> bool:
+        """Whether a model that may write what it likes answers before it has looked anywhere."""
+        answers = any(isinstance(action, Answer) for action in reply.actions)
+        return self.format.native and answers and not must_answer and not any(self.transcript.observations())
+
     def _repeats(self, reply: Reply) -> list[Action]:
         """The actions that were made, word for word, in the turn before. Asking again is no way on."""
         if not self.transcript.turns:
@@ -271,6 +302,17 @@ class Run:
         ]
 
 
-def _complaint(problem: Malformed) -> Observation:
-    """A reply that was no action, as an observation the model can learn from."""
-    return Observation(number=0, call="", tool="reply", header=prompts.malformed(str(problem)), body="", error=True)
+def _telling(reader: Reader) -> Callable[[str], Iterator[Event]]:
+    """Feeds a reader with a reply that grows, and tells what it makes of it."""
+    read = 0
+
+    def tell(so_far: str) -> Iterator[Event]:
+        nonlocal read
+        new = reader.feed(so_far[read:])
+        read = len(so_far)
+        if new.thought:
+            yield ThoughtDelta(new.thought)
+        if new.said:
+            yield AnswerDelta(new.said)
+
+    return tell

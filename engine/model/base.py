@@ -12,8 +12,23 @@ from engine.protocol import ModelInfo, SegmentTokens
 
 
 @dataclass(frozen=True)
+class Lazy:
+    """A grammar that holds from some place of a reply on.
+
+    ``root`` is given the reply so far, after each token, and names the rule that all further text must match; empty
+    where none does yet. A rule has to allow white space first: the token that ended the text may have brought some.
+    """
+
+    rules: str
+    root: Callable[[str], str]
+
+
+@dataclass(frozen=True)
 class Sampling:
-    """How a reply is drawn. ``temperature`` 0 is greedy. ``max_tokens`` is the most the reply may be long."""
+    """How a reply is drawn. ``temperature`` 0 is greedy. ``max_tokens`` is the most the reply may be long.
+
+    ``lazy`` is a grammar for part of the reply; a model that cannot follow one passes it over.
+    """
 
     temperature: float = 0.0
     top_k: int = 40
@@ -21,6 +36,7 @@ class Sampling:
     repeat_penalty: float = 1.0
     seed: int = 0
     max_tokens: int = 256
+    lazy: Lazy | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +138,16 @@ class LanguageModel(Protocol):
 
     def close(self) -> None:
         """Free the model. It cannot be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Templated(Protocol):
+    """A model that comes with a chat template of its own."""
+
+    @property
+    def chat_template(self) -> str:
+        """The template's source, empty if there is none."""
         ...
 
 

@@ -18,6 +18,7 @@ from engine.errors import ContextOverflow, ModelError
 from engine.model import saved
 from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Saved, Text
 from engine.model.edits import Mode, Plan, Span
+from engine.model.families import GUIDED
 from engine.model.kv import Aborted, Cache
 from engine.model.sampling import Sampler
 from engine.model.weights import USUAL, MemoryOptions, Weights
@@ -35,7 +36,8 @@ class LlamaCppModel:
     ``shift`` False leaves gaps where the memory could be moved, for models that are wrong after a move; ``memory``
     says how keys and values are kept.
     ``path`` may be weights that are loaded already; ``own`` False does not free them with this model. ``note`` says in
-    words what following views in this mode means, for :class:`ModelInfo`.
+    words what following views in this mode means, for :class:`ModelInfo`. ``format`` is how the model is spoken to
+    (:mod:`engine.model.families`); weights that are loaded already know theirs.
     Raises ModelMissing or ModelLoadFailed.
     """
 
@@ -52,9 +54,10 @@ class LlamaCppModel:
         memory: MemoryOptions = USUAL,
         note: str = "",
         own: bool = True,
+        format: str = "auto",
     ) -> None:
         self._own = own
-        self.weights = weights = path if isinstance(path, Weights) else Weights(path)
+        self.weights = weights = path if isinstance(path, Weights) else Weights(path, format)
         self._lib = weights.lib
         self._cancelled: Callable[[], bool] = lambda: False
         try:
@@ -69,7 +72,7 @@ class LlamaCppModel:
         self._info = ModelInfo(
             name or weights.path.stem,  # the name inside the file is often that of a training run
             str(weights.path),
-            "guided",
+            weights.format,
             weights.parameters,
             self.context.size,
             weights.trained,
@@ -87,6 +90,10 @@ class LlamaCppModel:
     def tell(self, *, note: str, memory: int, gpu: str) -> None:
         """Say in :attr:`info` what whoever loaded it knows of it."""
         self._info = replace(self._info, note=note, memory=memory, gpu=gpu)
+
+    @property
+    def chat_template(self) -> str:
+        return self.weights.chat_template
 
     def count(self, text: str) -> int:
         return len(self.weights.tokens(text, False))
@@ -206,6 +213,7 @@ class LlamaCppModel:
         began = time.monotonic()
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         text, written = opening, list[int]()
+        sampler.wrote(text)
         reason: Literal["stop", "length", "aborted"] = "length"
         try:
             while len(written) < most:
@@ -216,8 +224,9 @@ class LlamaCppModel:
                     reason = "stop"
                     break
                 written.append(token)
-                if piece := decoder.decode(self.weights.text(token)):
+                if piece := decoder.decode(self.weights.text(token, marks=self.weights.format != GUIDED)):
                     text += piece
+                    sampler.wrote(text)
                     yield Text(piece)
                 self._step(token)
         except Aborted:

@@ -38,7 +38,7 @@ def load_file(settings: Settings, *, free: Callable[[], int] = free_memory) -> L
     cards = gpu.cards()
     fitting = fit_to(header, settings.context, free(), cards)
     offload = gpu.offload(header, fitting.context, cards)
-    weights = Weights(path, layers=offload.layers if cards else None)
+    weights = Weights(path, settings.format, layers=offload.layers if cards else None)
     try:
         verdict = known(settings, weights) if settings.cache != "strict" else None
     except ModelError:

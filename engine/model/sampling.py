@@ -19,22 +19,35 @@ class Sampler:
     def __init__(self, lib: Any, vocab: Any, sampling: Sampling, grammar: str) -> None:
         import numpy as np
 
-        self._lib = lib
+        self._lib, self._vocab = lib, vocab
+        self._lazy = None if grammar else sampling.lazy
         self._size = int(lib.llama_vocab_n_tokens(vocab))
         self._candidates = np.zeros(self._size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self._ids = np.arange(self._size, dtype=np.int32)
         self._np = np
-        self._grammar = None
-        if grammar:
-            rules = grammar.encode("utf-8", errors="replace")
-            # llama.cpp reads up to a NUL and takes no rules at all for permission to write anything.
-            if rules.strip() and b"\0" not in rules:
-                self._grammar = lib.llama_sampler_init_grammar(vocab, rules, b"root")
-            if not self._grammar:  # a NULL sampler in use would end the process
-                raise ModelError(f"the grammar cannot be read: {grammar[:200]}")
+        self._grammar = self._rules(grammar, "root") if grammar else None
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for sampler in self._samplers(sampling):
             lib.llama_sampler_chain_add(self._chain, sampler)
+
+    def wrote(self, text: str) -> None:
+        """The reply so far: from here on a lazy grammar may hold.
+
+        llama.cpp can wait for a mark itself, but then ends the process where the token that completes the mark brings
+        text after it that the grammar does not allow. Here the grammar begins with the next token.
+        """
+        if self._lazy is not None and (root := self._lazy.root(text)):
+            self._grammar = self._rules(self._lazy.rules, root)
+            self._lazy = None
+
+    def _rules(self, grammar: str, root: str) -> Any:
+        rules = grammar.encode("utf-8", errors="replace")
+        # llama.cpp reads up to a NUL and takes no rules at all for permission to write anything.
+        readable = rules.strip() and b"\0" not in rules
+        made = self._lib.llama_sampler_init_grammar(self._vocab, rules, root.encode()) if readable else None
+        if not made:  # a NULL sampler in use would end the process
+            raise ModelError(f"the grammar cannot be read: {grammar[:200]}")
+        return made
 
     def _samplers(self, sampling: Sampling) -> list[Any]:
         lib = self._lib

@@ -12,6 +12,7 @@ from engine.context.segments import View
 from engine.errors import ContextOverflow, GenerationFailed
 from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Text
 from engine.model.edits import Held, Mode, Plan, Span, plan
+from engine.model.families import GUIDED
 from engine.protocol import ModelInfo, SegmentTokens
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
@@ -36,7 +37,8 @@ class ScriptedModel:
     """Replies from a list, or from a function of the view. Every word, sign and run of white space is a token.
 
     ``views`` are those it was shown. It ignores grammars: a script may well break the rules. ``delay`` is the
-    pause before each token, in seconds. ``mode`` is how it says its cache follows a view.
+    pause before each token, in seconds. ``mode`` is how it says its cache follows a view, ``format`` and
+    ``chat_template`` how it says it is spoken to.
     """
 
     def __init__(
@@ -48,10 +50,13 @@ class ScriptedModel:
         parameters: int = 0,
         delay: float = 0.0,
         mode: Mode = "carry",
+        format: str = GUIDED,
+        chat_template: str = "",
     ) -> None:
         self.views: list[View] = []
         self._replies = replies
-        self._info = ModelInfo(name, parameters=parameters, context=context, trained=context, cache=mode)
+        self.chat_template = chat_template
+        self._info = ModelInfo(name, format=format, parameters=parameters, context=context, trained=context, cache=mode)
         self._mode = mode
         self._held: list[Held] = []
         self._delay = delay

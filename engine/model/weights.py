@@ -16,6 +16,7 @@ from typing import Any, Literal
 from engine.clean import clean_line
 from engine.context.segments import View
 from engine.errors import ModelError, ModelLoadFailed, ModelMissing
+from engine.model import families
 from engine.model.kv import CHUNK, SEQUENCES, Memory
 from engine.model.template import ChatTemplate
 from engine.protocol import SegmentKind
@@ -59,11 +60,13 @@ USUAL = MemoryOptions()
 
 
 class Weights:
-    """A loaded model without a context. ``layers`` of it are computed on a graphics card, if the build can; None leaves
-    that to llama.cpp. Raises ModelMissing or ModelLoadFailed.
+    """A loaded model without a context. ``format`` is how it is spoken to, ``auto``: as its template and size say.
+    ``layers`` of it are computed on a graphics card, if the build can; None leaves that to llama.cpp.
+
+    Raises ModelMissing or ModelLoadFailed.
     """
 
-    def __init__(self, path: str | Path, *, layers: int | None = None) -> None:
+    def __init__(self, path: str | Path, format: str = "auto", *, layers: int | None = None) -> None:
         path = Path(path)
         if not path.is_file():
             raise ModelMissing(f"there is no model file {path}", "Give the path of a .gguf file.")
@@ -83,9 +86,13 @@ class Weights:
         self.parameters = int(lib.llama_model_n_params(self.model))
         self.window = int(lib.llama_model_n_swa(self.model))
         self.recurrent = bool(lib.llama_model_is_recurrent(self.model) or lib.llama_model_is_hybrid(self.model))
+        self.chat_template = self.metadata("tokenizer.chat_template")
+        self.format = families.family(
+            self.chat_template, self.metadata("general.architecture"), self.parameters, wanted=format
+        )
         try:
             self._template = ChatTemplate(
-                self.metadata("tokenizer.chat_template"), bos=self._special("bos"), eos=self._special("eos")
+                families.spoken(self.format, self.chat_template), bos=self._special("bos"), eos=self._special("eos")
             )
         except ModelError:
             self.close()
@@ -117,9 +124,9 @@ class Weights:
             if piece.segment is None:
                 made.append(Tokenised("template", 0, piece.text, self.tokens(piece.text, True)))
             else:
-                made.append(
-                    Tokenised(piece.segment.kind, piece.segment.observation, piece.text, self.tokens(piece.text, False))
-                )
+                kind = piece.segment.kind
+                tokens = self.tokens(piece.text, kind == "template")
+                made.append(Tokenised(kind, piece.segment.observation, piece.text, tokens))
         bos = int(self.lib.llama_vocab_bos(self.vocab))
         if self.lib.llama_vocab_get_add_bos(self.vocab) and made and made[0].tokens[:1] != (bos,):
             made.insert(0, Tokenised("template", 0, "", (bos,)))
@@ -160,12 +167,12 @@ class Weights:
                 return tuple(buffer[:found])
             size = -found
 
-    def text(self, token: int) -> bytes:
-        """What a token stands for: maybe only part of a character."""
+    def text(self, token: int, *, marks: bool = False) -> bytes:
+        """What a token stands for: maybe only part of a character. Control tokens are silent, unless ``marks``."""
         size = 64
         while True:
             buffer = ctypes.create_string_buffer(size)
-            found = self.lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, False)
+            found = self.lib.llama_token_to_piece(self.vocab, token, buffer, size, 0, marks)
             if found >= 0:
                 return buffer.raw[:found]
             size = -found

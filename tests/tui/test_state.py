@@ -15,6 +15,7 @@ from engine.protocol import (
     AnswerDelta,
     AnswerReady,
     CacheEdited,
+    CallStarted,
     Citation,
     CitationChecked,
     Decided,
@@ -113,6 +114,11 @@ def test_folding_changes_no_earlier_state() -> None:
         states.append(fold(states[-1], event))
     again = [fold_all(fakes.RUN[:length]) for length in range(len(fakes.RUN) + 1)]
     assert states == again
+
+
+def test_what_was_said_before_a_call_is_no_answer() -> None:
+    run = run_of(TurnStarted(turn=1), AnswerDelta("I will look."), CallStarted("1.1", "search", {"query": "x"}, turn=1))
+    assert not run.answer
 
 
 def test_thought_and_answer_grow_while_they_are_streamed() -> None:

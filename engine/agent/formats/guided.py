@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from engine.agent import prompts
 from engine.agent.actions import Action, Answer, Find, Malformed, Open, Reply, Search
+from engine.agent.formats.base import Delta
 from engine.agent.moves import Moves
 from engine.clean import clean
+from engine.context.segments import Tool
+from engine.context.view import Plain
 from engine.model import grammar as gbnf
-from engine.protocol import ModelInfo
-
-LED_BELOW = 1_000_000_000
-"""Models with fewer parameters are led. A 135M model left to itself repeats the prompt's examples as queries."""
+from engine.model.base import Lazy
+from engine.model.families import GUIDED
+from engine.protocol import Link
 
 _LED_VIEWPORT = 260
 """Tokens a led model is shown of a page: about the chunk that a search found. More only drowns what matters."""
@@ -29,15 +34,19 @@ _QUOTE = gbnf.literal('"')
 _THOUGHT = re.compile(r'\s*\{\s*"thought"\s*:\s*"((?:[^"\\]|\\.)*)')
 
 
+_REPLY_TOKENS = 320
+"""Long enough for any action and a paragraph of answer."""
+
+
 @dataclass(frozen=True)
-class Guided:
+class Guided(Plain):
     """The format for one model. ``led`` says how much freedom it gets."""
 
     led: bool
 
-    @classmethod
-    def for_model(cls, info: ModelInfo) -> Guided:
-        return cls(led=0 < info.parameters < LED_BELOW)
+    name: ClassVar[str] = GUIDED
+    native: ClassVar[bool] = False
+    mend: ClassVar[str] = prompts.MEND
 
     @property
     def turns(self) -> int:
@@ -47,6 +56,33 @@ class Guided:
     def viewport(self, tokens: int) -> int:
         """How much of a page to show, of the ``tokens`` that the settings allow."""
         return min(tokens, _LED_VIEWPORT) if self.led else tokens
+
+    def reply_tokens(self, context: int) -> int:
+        """Room for one reply."""
+        del context
+        return _REPLY_TOKENS
+
+    def system(self, *, web: bool, named: Sequence[Link]) -> str:
+        """The system message: it tells of the actions by examples."""
+        return prompts.system(led=self.led, web=web, named=named)
+
+    def tools(self, *, web: bool) -> tuple[Tool, ...]:
+        """None: the grammar knows them."""
+        del web
+        return ()
+
+    def lazy(self, *, web: bool) -> Lazy | None:
+        """None: the whole reply is held to a grammar."""
+        del web
+        return None
+
+    def reader(self) -> GuidedReader:
+        """A reader for one reply."""
+        return GuidedReader(self)
+
+    def spoken(self, text: str) -> str:
+        """The text as it is: a guided model thinks within its actions only."""
+        return text
 
     def grammar(self, moves: Moves) -> str:
         """GBNF for the replies that ``moves`` allows."""
@@ -85,6 +121,25 @@ class Guided:
             return clean(str(json.loads(f'"{match[1]}"')).rstrip(_HALVES))
         except ValueError:  # cut inside an escape: the next piece completes it
             return ""
+
+
+class GuidedReader:
+    """Reads one action while it is written."""
+
+    def __init__(self, format: Guided) -> None:
+        self._format = format
+        self._text = ""
+        self._shown = ""
+
+    def feed(self, piece: str) -> Delta:
+        self._text += piece
+        thought = self._format.thought(self._text)
+        new = thought[len(self._shown) :] if thought.startswith(self._shown) else ""
+        self._shown += new
+        return Delta(new)
+
+    def finish(self) -> Reply:
+        return self._format.read(self._text)
 
 
 def _object(do: str, key: str, value: str, before: str = "") -> str:

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.agent.actions import Answer, Find, Malformed, Open, Search
+from engine.agent.formats import choose
 from engine.agent.formats.guided import Guided
 from engine.agent.moves import Moves
 from engine.clean import clean
-from engine.protocol import ModelInfo
 
 
 def test_small_models_are_led_and_unknown_sizes_are_not() -> None:
-    assert Guided.for_model(ModelInfo("m", parameters=135_000_000)).led
-    assert not Guided.for_model(ModelInfo("m", parameters=8_000_000_000)).led
-    assert not Guided.for_model(ModelInfo("endpoint")).led
+    assert choose("", "llama", 135_000_000).led
+    assert not choose("", "llama", 8_000_000_000).led
+    assert not choose("", "", 0).led
 
 
 @pytest.mark.parametrize(
