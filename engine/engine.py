@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from engine import replay
+from engine import fork, replay
 from engine.agent import formats
 from engine.agent.loop import Controls, Run
 from engine.browser.pages import PagePool
@@ -30,6 +30,7 @@ from engine.protocol import (
     Continue,
     Event,
     Failed,
+    Fork,
     IndexEnded,
     IndexPaths,
     Mark,
@@ -124,7 +125,7 @@ class Engine:
     def handle(self, command: Command) -> None:
         """Take a command and return at once. What goes wrong later is told as a Failed event."""
         match command:
-            case Ask() | Continue():
+            case Ask() | Continue() | Fork():
                 with self._lock:
                     if self._controls is not None:
                         self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
@@ -233,8 +234,10 @@ class Engine:
         self._ready_model()
         library.warm()
 
-    def _answer(self, command: Ask | Continue, controls: Controls) -> None:
+    def _answer(self, command: Ask | Continue | Fork, controls: Controls) -> None:
         try:
+            if isinstance(command, Fork):
+                command = self._fork(command)
             run, recorder, started = self._prepare(command, controls)
             self._at_hand(recorder)
             self._run = run
@@ -256,6 +259,16 @@ class Engine:
         finally:
             self._online.end()
             self._free(controls)
+
+    def _fork(self, command: Fork) -> Ask | Continue:
+        """Begin the new session and tell all that it has from the old one. What is missing to go on leaves none."""
+        journal, model = self._open_journal(), self._ready_model()
+        self._stocked(replay.past_of(journal.events(command.session)).library, self._online.mode)
+        policy = self._batched(command.policy, model) if command.policy else None
+        goes_on, events = fork.begin(journal, command, policy)
+        for event in events:
+            self._emit(event)
+        return goes_on
 
     def _free(self, controls: Controls) -> None:
         with self._lock:

@@ -6,32 +6,20 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from engine import protocol, replay
+from engine import protocol
 from engine.context import reference
 from engine.context.transcript import Transcript, Turn
 from engine.protocol import (
-    AnswerReady,
     ApprovalGiven,
-    Citation,
-    CitationChecked,
-    Decided,
-    Decision,
     Event,
-    Failed,
     Network,
     Observation,
     Policy,
-    PolicySet,
-    RunEnded,
-    RunStarted,
-    Timings,
-    TurnEnded,
-    TurnStarted,
 )
+from engine.told import Told, runs
 
 
 def to_jsonl(events: Iterable[Event]) -> str:
@@ -41,7 +29,7 @@ def to_jsonl(events: Iterable[Event]) -> str:
 
 def to_markdown(events: Iterable[Event]) -> str:
     """Questions, turns and answers, for people. Nothing that was read or generated can act as Markdown in it."""
-    return "\n\n".join(block for told in _runs(events) for block in _markdown(told)) + "\n"
+    return "\n\n".join(block for told in runs(events) for block in _markdown(told)) + "\n"
 
 
 def to_ledger(events: Iterable[Event]) -> str:
@@ -66,7 +54,7 @@ def _when(at: float) -> str:
 
 def to_trajectories(events: Iterable[Event]) -> list[dict[str, Any]]:
     """A record in the paper's schema for each question of a session. See :func:`to_trajectory`."""
-    return [_trajectory(told) for told in _runs(events)]
+    return [_trajectory(told) for told in runs(events)]
 
 
 def to_trajectory(events: Iterable[Event]) -> dict[str, Any]:
@@ -79,63 +67,6 @@ def to_trajectory(events: Iterable[Event]) -> dict[str, Any]:
     return next(iter(to_trajectories(events)[-1:]), {})
 
 
-# ── a session, question by question ──────────────────────────────────────────────────────────────
-
-
-@dataclass
-class _Told:
-    """What is said about one question, gathered while its events go by."""
-
-    started: RunStarted
-    transcript: Transcript
-    policy: Policy
-    """In force at the last turn; ``chosen`` is for the next one."""
-    chosen: Policy
-    timings: list[Timings] = field(default_factory=list)
-    decisions: dict[int, Decision] = field(default_factory=dict)
-    since: dict[int, int] = field(default_factory=dict)
-    """For each observation, the turn from which on its state is what it is at the end."""
-    answer: AnswerReady | None = None
-    citations: list[Citation] = field(default_factory=list)
-    failures: list[Failed] = field(default_factory=list)
-    ended: RunEnded | None = None
-
-    def add(self, event: Event) -> None:
-        match event:
-            case RunStarted(policy=policy) | PolicySet(policy):
-                self.chosen = policy
-            case Decided(decisions):
-                self.policy = self.chosen
-                for decision in decisions:
-                    before = self.decisions.get(decision.observation)
-                    if before is None or before.state != decision.state:
-                        self.since[decision.observation] = event.turn
-                    self.decisions[decision.observation] = decision
-            case TurnStarted():
-                self.answer, self.citations = None, []  # of a turn that was cut off; this one tells its own
-            case AnswerReady():
-                self.answer, self.citations = event, []
-            case CitationChecked(citation):
-                self.citations.append(citation)
-            case TurnEnded(timings=timings):
-                self.timings.append(timings)
-            case Failed():
-                self.failures.append(event)
-            case RunEnded():
-                self.ended = event
-
-
-def _runs(events: Iterable[Event]) -> list[_Told]:
-    runs: list[_Told] = []
-    for past, event in replay.story(events):
-        if isinstance(event, RunStarted) and (not runs or runs[-1].started.run != event.run):
-            runs.append(_Told(event, past.transcript, event.policy, event.policy))
-        elif runs:
-            runs[-1].add(event)
-            runs[-1].transcript = past.transcript
-    return runs
-
-
 # ── Markdown ─────────────────────────────────────────────────────────────────────────────────────
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&~|$!#]|^[-+=:]")
@@ -144,7 +75,7 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>&~|$!#]|^[-+=:]")
 _NUMBERED = re.compile(r"^(\d+)([.)])")
 
 
-def _markdown(told: _Told) -> Iterator[str]:
+def _markdown(told: Told) -> Iterator[str]:
     started = told.started
     yield f"# {_inline(started.question)}"
     facts = [time.strftime("%Y-%m-%d %H:%M", time.localtime(started.at)), started.session, started.model.name]
@@ -177,7 +108,7 @@ def _markdown(told: _Told) -> Iterator[str]:
         yield f"The run {'was stopped' if told.ended.why == 'stopped' else 'failed'} after {told.ended.turns} turns."
 
 
-def _state(told: _Told, observation: Observation) -> str:
+def _state(told: Told, observation: Observation) -> str:
     decision = told.decisions.get(observation.number)
     if decision is None or decision.state == "live":
         return ""
@@ -218,7 +149,7 @@ def _longest_run(text: str) -> int:
 # ── the paper's records ──────────────────────────────────────────────────────────────────────────
 
 
-def _trajectory(told: _Told) -> dict[str, Any]:
+def _trajectory(told: Told) -> dict[str, Any]:
     rounds = [
         {
             "round": turn.number,
@@ -253,7 +184,7 @@ def _trajectory(told: _Told) -> dict[str, Any]:
     }
 
 
-def _messages(told: _Told, masked: frozenset[int]) -> Iterator[dict[str, Any]]:
+def _messages(told: Told, masked: frozenset[int]) -> Iterator[dict[str, Any]]:
     yield {"role": "system", "content": ""}
     for exchange in told.transcript.history:
         yield {"role": "user", "content": exchange.question}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from engine import protocol
 from engine.errors import JournalCorrupt, ProtocolError, SessionError
-from engine.protocol import AnswerReady, Event, Observed, RunStarted
+from engine.protocol import AnswerReady, Event, Forked, Observed, RunStarted
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -93,6 +93,8 @@ def insert(database: Database, event: Event) -> None:
 def _searchable(event: Event) -> str:
     match event:
         case RunStarted(question=question, resumed=False):
+            return question
+        case Forked(question=question):
             return question
         case AnswerReady(text=text):
             return text

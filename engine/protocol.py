@@ -306,6 +306,21 @@ class Continue(Command):
 
 
 @dataclass(frozen=True)
+class Fork(Command):
+    """Go on from turn ``turn`` of a saved session as a new one; the old one stays as it is.
+
+    ``run`` is the question meant, the last one if 0. ``question`` takes the place of the one that was asked, ``policy``
+    of the one in force; empty or None keeps it. At the turn that answered, ``question`` is a follow-up.
+    """
+
+    session: str
+    turn: int
+    run: int = 0
+    question: str = ""
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True)
 class Stop(Command):
     """End the run now; every finished turn is kept."""
 
@@ -725,6 +740,19 @@ class Advised(Event):
 class Marked(Event):
     observation: int
     mark: Mark
+
+
+@dataclass(frozen=True)
+class Forked(Event):
+    """The session begins as a copy of ``parent`` up to the end of turn ``kept``, and goes on by itself from here.
+
+    ``question`` is what is asked from here on; empty where the answer stands, and a follow-up comes.
+    """
+
+    parent: str
+    kept: int
+    question: str
+    policy: Policy
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from engine.protocol import (
     AnswerReady,
     CallStarted,
     Event,
+    Forked,
     Mark,
     Marked,
     Observation,
@@ -107,6 +108,11 @@ def story(events: Iterable[Event]) -> Iterator[tuple[Past, Event]]:
                 turn = _Open()
             case AnswerReady(text):
                 past = replace(past, answer=text)
+            case Forked(question="", policy=policy):
+                past = replace(past, policy=policy)
+            case Forked(question=question, policy=policy):
+                transcript = replace(past.transcript, question=question)
+                past = replace(past, transcript=transcript, policy=policy, unfinished=True, answer="")
             case Marked(observation, mark):
                 past = replace(past, marks={**past.marks, observation: mark})
             case PolicySet(policy):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +64,7 @@ _KINDS: dict[str, Literal["question", "answer", "observation"]] = {
     "RunStarted": "question",
     "AnswerReady": "answer",
     "Observed": "observation",
+    "Forked": "question",
 }
 
 
@@ -120,6 +121,12 @@ class Journal:
                     f"event {event.seq} of session {event.session} is written already",
                     "Another window has gone on with this session. Continue it in one of them.",
                 ) from error
+
+    def append_all(self, events: Sequence[Event]) -> None:
+        """Write many events at once: a kill leaves all of them or none."""
+        with self._use() as db, db.atomic():
+            for event in events:
+                journal_file.insert(db, event)
 
     def rename(self, session: str, title: str) -> None:
         """Give a session another title. Raises SessionMissing."""

@@ -21,10 +21,9 @@ def released(effective: Sequence[int], sizes: Sequence[int], window: int, *, tur
     """
     if turns <= 1 and tokens <= 0:
         return cutoff(effective, window)
-    done = 0
-    for count in range(1, len(effective) + 1):
-        start = cutoff(effective[:count], window)
-        waiting = [size for place, size in zip(effective, sizes, strict=True) if done <= place < start]
-        if waiting and (0 < turns <= len(waiting) or 0 < tokens <= sum(waiting)):
-            done = start
-    return done
+    done = waiting = 0  # how many of the places went, and what waits behind them
+    for stale in range(1, len(effective) - window + 1 if window > 0 else 0):
+        waiting += sizes[stale - 1]
+        if 0 < turns <= stale - done or 0 < tokens <= waiting:
+            done, waiting = stale, 0
+    return effective[done] if done else 0

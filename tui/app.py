@@ -234,6 +234,24 @@ class DeepSearchApp(App[None]):
         else:
             self.notify(short(f"Written to {path}"), markup=False)
 
+    def action_what_if(self) -> None:
+        """The run at hand under other windows."""
+        from tui.screens.whatif import WhatIf
+
+        if self.state.run is None:
+            self.notify("Ask something first.", markup=False)
+        else:
+            self.push_screen(WhatIf(self._settings.journal, self.state.session, self.state.run.number))
+
+    def action_compare(self) -> None:
+        """The session at hand and another one side by side."""
+        from tui.screens.compare import Compare
+
+        if self.state.run is None:
+            self.notify("Ask something first, or compare from the list of sessions.", markup=False)
+        else:
+            self.push_screen(Compare(self._settings.journal, self.state.session))
+
     def action_web(self) -> None:
         """The next mode: off, ask, on."""
         self._send(SetWeb(_NEXT[self.state.web]))

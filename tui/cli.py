@@ -14,8 +14,10 @@ import click
 from engine import __version__
 from engine.errors import DeepSearchError, FilterError
 from tui.commands.common import json_option, library_option, open_journal, some, talk
+from tui.commands.common import window as window_of
 from tui.commands.library import index, search
 from tui.commands.models import models
+from tui.commands.runs import compare, what_if
 from tui.commands.sessions import sessions
 
 if TYPE_CHECKING:
@@ -126,13 +128,7 @@ def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, quest
 
 
 def _window(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
-    if value is None or value == "auto":
-        return value
-    if value == "off":
-        return 0
-    if not value.isdecimal():
-        raise click.BadParameter("auto, a number of turns, or off")
-    return int(value)
+    return value if value in (None, "auto") else window_of(_, __, value)
 
 
 @main.command()
@@ -205,5 +201,5 @@ def doctor(ctx: click.Context) -> None:
     ctx.exit(1 if wrong else 0)
 
 
-for command in (index, search, sessions, models):
+for command in (index, search, sessions, models, compare, what_if):
     main.add_command(command)

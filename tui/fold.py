@@ -26,6 +26,7 @@ from engine.protocol import (
     Event,
     EvidenceChosen,
     Failed,
+    Forked,
     IndexEnded,
     IndexProgress,
     LibraryOpened,
@@ -95,6 +96,8 @@ def fold(state: AppState, event: Event) -> AppState:
             return replace(state, unknown=(*state.unknown, event))
         case RunStarted():
             return _run_started(state, event)
+        case Forked() if state.run is not None:
+            return replace(state, run=_forked(state.run, event), title=event.question or state.title)
         case PolicySet(policy):
             run = replace(state.run, next_policy=policy) if state.run else None
             return replace(state, policy=policy, run=_with_pending(run) if run else None)
@@ -193,6 +196,15 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
         can_continue=False,
         problem="",
     )
+
+
+def _forked(run: RunState, event: Forked) -> RunState:
+    """The run goes on from here with what it has; a question that is answered already stays so."""
+    run = _noted(run, f"forked from {event.parent} after turn {event.kept}", "info")
+    if not event.question:
+        return replace(run, running=False, ended=run.ended or "answered")
+    again = replace(run, question=event.question, next_policy=event.policy, started_at=event.at, ended="")
+    return _with_pending(replace(again, answer="", answer_final=False, evidence=(), citations=()))
 
 
 def _fold_run(run: RunState, event: Event) -> RunState:

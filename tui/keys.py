@@ -60,6 +60,8 @@ _NAMES = {
     "pageup": "pgup",
     "down": "↓",
     "up": "↑",
+    "left": "←",
+    "right": "→",
 }
 
 SCREEN: tuple[Key, ...] = (
@@ -178,6 +180,23 @@ SCREEN: tuple[Key, ...] = (
         "Every request that this session sent, to whom, and what came of it.",
         "Answer and sources",
     ),
+    Key(
+        "run.fork",
+        "f",
+        "fork",
+        "Fork",
+        "Go on from the selected turn as a new session, under another window or question.",
+        "Run",
+    ),
+    Key(
+        "run.whatif",
+        "x",
+        "app.what_if",
+        "What if",
+        "This run under other windows: what would have been masked when. No model is asked.",
+        "Context",
+    ),
+    Key("run.compare", "b", "app.compare", "Compare", "This session and another one side by side.", "Run"),
     Key("prompt", "i", "prompt", "Ask", "Go to the prompt.", "Run", shown=True),
     Key("pane.turns", "1", "pane('turns')", "Show the turns", "What the model did, turn by turn.", "Panes"),
     Key(
@@ -279,6 +298,7 @@ SESSIONS: tuple[Key, ...] = (
         shown=True,
         label="/",
     ),
+    Key("sessions.compare", "b", "compare", "Compare", "The selected session and another one.", "App", shown=True),
     Key(
         "sessions.delete",
         "d,delete",
@@ -289,6 +309,25 @@ SESSIONS: tuple[Key, ...] = (
         shown=True,
         label="d",
     ),
+)
+
+WHATIF: tuple[Key, ...] = (
+    Key("whatif.back", "escape,q,x", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key(
+        "whatif.wider",
+        "right,l",
+        "scrub(1)",
+        "Window",
+        "A wider window; the widest is off.",
+        "Context",
+        shown=True,
+        label="← →",
+    ),
+    Key("whatif.narrower", "left,h", "scrub(-1)", "Narrower", "A narrower window.", "Context"),
+)
+
+COMPARE: tuple[Key, ...] = (
+    Key("compare.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
 )
 
 APPROVAL: tuple[Key, ...] = (

@@ -26,6 +26,8 @@ from engine.protocol import (
     EngineStopped,
     Event,
     Failed,
+    Fork,
+    Forked,
     IndexEnded,
     IndexPaths,
     IndexProgress,
@@ -59,6 +61,8 @@ class Conversation:
     err: IO[str] = field(default_factory=lambda: sys.stderr)
     keyboard: IO[str] = field(default_factory=lambda: sys.stdin)
     json: bool = False
+    session: str = ""
+    """Of the last question that was asked."""
 
     def __post_init__(self) -> None:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()  # None: ctrl+c was pressed
@@ -67,14 +71,17 @@ class Conversation:
     def close(self) -> None:
         self._door.close()
 
-    def ask(self, command: Ask | Continue, *, turns: IO[str] | None = None) -> int:
+    def ask(self, command: Ask | Continue | Fork, *, turns: IO[str] | None = None) -> int:
         """Answer one question. Turns go to ``turns``, stderr by default; the answer goes to stdout."""
+        past = isinstance(command, Fork)  # what a fork begins with is told first, and is no news
         state, turns = AppState(), turns or self.err
         for event in self._until(command, RunEnded):
             before, state = state, fold(state, event)
             if isinstance(event, AnswerReady):
                 answer = event
-            if not self.json:
+            self.session = state.session
+            past = past and not isinstance(event, Forked)
+            if not self.json and not past:
                 _tell(before, state, event, turns)
             if isinstance(event, ApprovalNeeded):
                 self._approve(event)
@@ -169,6 +176,7 @@ class Conversation:
 
     def _told(self, command: Command, last: type[Event], quiet: bool) -> Iterator[Event]:
         self._door.send(command)
+        past = isinstance(command, Fork)
         while True:
             try:
                 event = self._events.get(timeout=0.5)  # a wait without an end cannot be interrupted everywhere
@@ -185,6 +193,9 @@ class Conversation:
             if isinstance(event, Failed) and _beside(command, event):
                 continue
             yield event
+            past = past and not isinstance(event, Forked)
+            if past and isinstance(event, RunEnded):
+                continue  # of a question before
             more = isinstance(event, IndexEnded) and event.watching
             if (isinstance(event, last) and not more) or (isinstance(event, Failed) and not event.session):
                 return
@@ -260,6 +271,8 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
         case protocol.TurnEnded(_, _, _, timings):
             read = f"{timings.prompt_tokens:,} prompt tokens, {timings.reused_tokens:,} of them from the cache"
             print(f"  took  {timings.prefill_seconds + timings.decode_seconds:.1f} s: {read}", file=out)
+        case Forked(parent, turn):
+            print(f"forked from {parent} after turn {turn} as {event.session}", file=out)
         case RunEnded(why, turns, seconds):
             print(f"ended  {why.replace('_', ' ')} after {turns} turns, {seconds:.1f} s\n", file=out)
         case Failed(_, message, hint) if event.session:

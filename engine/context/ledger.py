@@ -80,7 +80,10 @@ def fold(ledger: Ledger, event: Event) -> Ledger:
             decided = replace(ledger, rows=tuple(_decide(row, states.get(row.observation)) for row in ledger.rows))
             return replace(decided, saved=ledger.saved + decided.masked)
         case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
-            built = replace(ledger, rows=tuple(_measure(row, segments) for row in ledger.rows))
+            shown = Counter[int]()
+            for segment in segments:
+                shown[segment.observation] += segment.tokens
+            built = replace(ledger, rows=tuple(_measure(row, shown) for row in ledger.rows))
             return replace(
                 built,
                 in_view=tokens,
@@ -115,7 +118,8 @@ def _decide(row: Row, state: State | None) -> Row:
     return replace(row, state=state, after=row.header if state == "masked" else row.before)
 
 
-def _measure(row: Row, segments: Iterable[SegmentTokens]) -> Row:
+def _measure(row: Row, shown: Mapping[int, int]) -> Row:
     """What stays of a masked observation need not be its header: count what the view really holds of it."""
-    shown = [segment.tokens for segment in segments if segment.observation == row.observation]
-    return replace(row, after=sum(shown)) if row.state == "masked" and shown else row
+    if row.state != "masked" or row.observation not in shown:
+        return row
+    return replace(row, after=shown[row.observation])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.bench import lag, startup
+from tests.bench import lag, startup, whatif
 
 print("Start-up")
 startup.measure()
 print("\nEvent loop while the starter model answers")
 lag.measure()
+print("\nA run of 200 turns under other windows, and its report")
+whatif.measure()

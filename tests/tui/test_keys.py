@@ -36,17 +36,20 @@ from engine.protocol import (
     UseModel,
 )
 from engine.protocol import Network as NetworkEvent
-from tests.tui import fakes
+from tests.tui import fakes, kept
 from tests.tui.models_told import PULLING
 from tui import keys
 from tui.app import DeepSearchApp
 from tui.safe import Plain
 from tui.screens import network
+from tui.screens.compare import Choose, Compare
+from tui.screens.fork import ForkForm
 from tui.screens.help import Help
 from tui.screens.models import Models
 from tui.screens.network import Approval, Network
 from tui.screens.reader import Reader
 from tui.screens.sessions import Sessions
+from tui.screens.whatif import WhatIf
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
 from tui.widgets.document import Document
@@ -54,7 +57,7 @@ from tui.widgets.prompt import Prompt
 from tui.widgets.rows import RowList
 from tui.widgets.turns import Turns
 
-OTHERS = (*keys.READER, *keys.SESSIONS, *keys.APPROVAL, *keys.NETWORK, *keys.MODELS)
+OTHERS = (*keys.READER, *keys.SESSIONS, *keys.APPROVAL, *keys.NETWORK, *keys.MODELS, *keys.WHATIF, *keys.COMPARE)
 """Keys of the screens in front of the main one."""
 
 Test = Callable[["Driven"], Awaitable[None]]
@@ -708,6 +711,77 @@ async def _(app: Driven) -> None:
     assert isinstance(app.app.screen.focused, TextArea)
     await app.press("ctrl+q")
     assert app.app.return_code == 0
+
+
+# ── runs beside runs ─────────────────────────────────────────────────────────────────────────────
+
+
+@key("run.fork")
+async def _(app: Driven) -> None:
+    await app.press("f")
+    assert isinstance(app.app.screen, ForkForm)
+
+
+async def what_if(app: Driven) -> WhatIf:
+    kept.keep(app.data, fakes.SESSION, fakes.RUN)
+    await app.press("x")
+    await app.until(lambda: isinstance(app.app.screen, WhatIf) and app.app.screen.both is not None)
+    assert isinstance(app.app.screen, WhatIf)
+    return app.app.screen
+
+
+@key("run.whatif")
+async def _(app: Driven) -> None:
+    assert (await what_if(app)).window == 2
+
+
+@key("whatif.wider")
+async def _(app: Driven) -> None:
+    screen = await what_if(app)
+    await app.press("right", "l")
+    assert screen.window == 4
+
+
+@key("whatif.narrower")
+async def _(app: Driven) -> None:
+    screen = await what_if(app)
+    await app.press("left")
+    assert screen.window == 1
+    await app.press("right", "right", "h")
+    assert screen.window == 2
+
+
+@key("whatif.back")
+async def _(app: Driven) -> None:
+    for back in ("escape", "q", "x"):
+        if not isinstance(app.app.screen, WhatIf):
+            app.app.push_screen(WhatIf(app.data / "sessions.db", fakes.SESSION, 1))
+            await app.until(lambda: isinstance(app.app.screen, WhatIf))
+        await app.press(back)
+        assert not isinstance(app.app.screen, WhatIf)
+
+
+@key("run.compare")
+async def _(app: Driven) -> None:
+    await app.press("b")
+    await app.until(lambda: isinstance(app.app.screen, Choose))
+
+
+@key("compare.back")
+async def _(app: Driven) -> None:
+    app.app.push_screen(Compare(app.data / "sessions.db", fakes.SESSION, fakes.SESSION))
+    await app.until(lambda: isinstance(app.app.screen, Compare))
+    await app.press("q")
+    assert not isinstance(app.app.screen, Compare)
+
+
+@key("sessions.compare")
+async def _(app: Driven) -> None:
+    kept.keep(app.data, fakes.SESSION, fakes.RUN)
+    await app.press("ctrl+s")
+    await app.until(lambda: isinstance(app.app.screen, Sessions) and app.app.screen.query_one(RowList).row)
+    await app.press("b")
+    await app.until(lambda: isinstance(app.app.screen, Choose))
 
 
 def test_every_key_is_tested() -> None:

@@ -25,6 +25,22 @@ def some(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def window(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """A callback for a window: a number of turns, or off, which is 0."""
+    if value is None:
+        return None
+    if value == "off":
+        return 0
+    if not value.isdecimal():
+        raise click.BadParameter("a number of turns, or off")
+    return int(value)
+
+
+def windows(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[int, ...]:
+    """The same for several."""
+    return tuple(each for value in values if (each := window(ctx, parameter, value)) is not None)
+
+
 def talk(ctx: click.Context, json: bool, do: Callable[[Conversation], int], **given: Any) -> None:
     """Open a door, do one thing, close it, and end with its exit code."""
     from tui.plain import Conversation

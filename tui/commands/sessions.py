@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tui.commands.common import open_journal
+from tui.commands.common import json_option, open_journal, talk, window
 
 
 @click.group(invoke_without_command=True)
@@ -63,10 +63,10 @@ def search_sessions(ctx: click.Context, text: str) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["markdown", "jsonl", "trajectory"]),
+    type=click.Choice(["markdown", "html", "jsonl", "trajectory"]),
     default="markdown",
     show_default=True,
-    help="Markdown to read, events to replay, or a record of the paper's trajectory schema.",
+    help="Markdown or one HTML page to read, events to replay, or a record of the paper's trajectory schema.",
 )
 @click.pass_context
 def export(ctx: click.Context, session: str, form: str) -> None:
@@ -80,10 +80,41 @@ def export(ctx: click.Context, session: str, form: str) -> None:
     events = list(journal.events(journal.resolve(session)))
     if form == "markdown":
         click.echo(forms.to_markdown(events))
+    elif form == "html":
+        from engine.report import to_html
+
+        click.echo(to_html(events), nl=False)
     elif form == "jsonl":
         click.echo(forms.to_jsonl(events), nl=False)
     else:
         click.echo(json.dumps(forms.to_trajectory(events), ensure_ascii=False))
+
+
+@sessions.command("fork")
+@click.argument("session")
+@click.option("--turn", type=click.IntRange(0), required=True, help="The last turn that is kept; 0 keeps none.")
+@click.option("--of", "number", type=click.IntRange(1), default=None, help="Of which question; the last one otherwise.")
+@click.option("--window", "chosen", callback=window, metavar="K|off", help="Go on with this window.")
+@click.option("--question", default="", help="Go on with this question instead.")
+@json_option
+@click.pass_context
+def fork_session(
+    ctx: click.Context, session: str, turn: int, number: int | None, chosen: int | None, question: str, json: bool
+) -> None:
+    """Go on from a turn of a saved session as a new one, under another window or question. The old one stays."""
+    from dataclasses import replace
+
+    from engine import fork, replay
+    from engine.protocol import Fork
+
+    settings, _ = ctx.obj()
+    journal = open_journal(settings)
+    found = journal.resolve(session)
+    past = replay.past_of(fork.kept(journal.events(found), turn, number or 0))
+    journal.close()
+    policy = replace(past.policy, window=chosen) if chosen is not None else None
+    command = Fork(found, turn, number or 0, question, policy)
+    talk(ctx, json, lambda conversation: conversation.ask(command))
 
 
 @sessions.command()

@@ -193,6 +193,8 @@ class Research(Panes):
                 return run is not None and (self.selected() is not None or None)
             case "answer_now":
                 return running
+            case "fork":
+                return run is not None and not running
             case "continue":
                 return self.state.can_continue and not running
             case "window":
@@ -262,6 +264,21 @@ class Research(Panes):
 
     def action_continue(self) -> None:
         self.post_message(self.Wanted(Continue(self.state.session)))
+
+    def action_fork(self) -> None:
+        """From the selected turn, after a word on how."""
+        from tui.screens.fork import ForkForm
+
+        found = self.turn_at(self._chosen or self.query_one(Turns).selected)
+        if found is None or found[1].status != "done":
+            self.notify("Select a finished turn to fork from.", markup=False)
+            return
+
+        def wanted(fork: Command | None) -> None:
+            if fork is not None:
+                self.post_message(self.Wanted(fork))
+
+        self.app.push_screen(ForkForm(self.state.session, *found), wanted)
 
     def action_prompt(self) -> None:
         self.query_one(Prompt).focus()

@@ -86,6 +86,12 @@ class Sessions(Screen[str]):
         else:
             self.dismiss("")
 
+    def action_compare(self) -> None:
+        from tui.screens.compare import Compare
+
+        if session := self.query_one("#sessions-list", RowList).row:
+            self.app.push_screen(Compare(self._path, session))
+
     def action_delete(self) -> None:
         session = self.query_one("#sessions-list", RowList).row
 
