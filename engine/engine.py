@@ -33,6 +33,7 @@ from engine.protocol import (
     Fork,
     IndexEnded,
     IndexPaths,
+    IndexPaused,
     Mark,
     Marked,
     ModelLoaded,
@@ -40,8 +41,10 @@ from engine.protocol import (
     OpenPage,
     OpenSession,
     PageOpened,
+    PauseIndex,
     Policy,
     PolicySet,
+    Reembed,
     RunEnded,
     RunStarted,
     Search,
@@ -55,13 +58,17 @@ from engine.protocol import (
     WebMode,
 )
 from engine.recorder import Recorder
+from engine.reins import Reins
 from engine.sessions import Journal
 from engine.settings import Settings
-from engine.sources.base import is_web
+from engine.sources import several
+from engine.sources.base import Source, is_web
 from engine.sources.library import Library
-from engine.sources.library.embed import Embedder, MiniLM
+from engine.sources.library.embed import Embedder
+from engine.sources.library.embedders import embedder_of
 from engine.sources.library.filters import Filters
 from engine.sources.library.recall import Recall
+from engine.sources.several import Several
 from engine.sources.web.urls import mentioned
 
 Emit = Callable[[Event], None]
@@ -72,6 +79,9 @@ def _no_guard(mode: WebMode) -> None: ...
 
 _BATCH = 4
 """Turns whose observations are masked together where a mask means reading the rest again (measured: half the time)."""
+
+_UNNAMED = "default"
+"""The library of who names none. It may not be there yet."""
 
 
 class Engine:
@@ -94,7 +104,8 @@ class Engine:
         self._settings = settings
         self._emit = emit
         self._load_model = load_model or (self._at_server if settings.endpoint else _llama)
-        self._embedder = embedder or MiniLM()  # one for all libraries: it is loaded once
+        # One for all libraries: it is loaded once.
+        self._embedder = embedder or embedder_of(settings.embedder, settings.models_dir)
         self._lock = threading.Lock()  # guards the one run and the one indexing
         self._opening = threading.RLock()  # guards what is opened once: journal, model, libraries
         self._journal: Journal | None = None
@@ -108,7 +119,7 @@ class Engine:
         self._said: list[Event] = []  # marks and policies set before there was one
         self._policy = settings.policy
         self._caches = Caches(settings)
-        self._cancel_index: threading.Event | None = None
+        self._reins: Reins | None = None  # of the indexing under way
         self._closing = threading.Event()
         self._online = Online(settings, emit, guard, fetcher)
         self._loaded_from = settings.model  # what the loaded model was chosen by
@@ -159,16 +170,22 @@ class Engine:
                     self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
                     return
                 self._start(self._open_session, session)
-            case IndexPaths():
+            case IndexPaths() | Reembed(go=True):
                 with self._lock:
-                    if self._cancel_index is not None:
+                    if self._reins is not None:
                         self._emit(Failed("Busy", "Indexing is under way.", "Wait for it or cancel it."))
                         return
-                    self._cancel_index = cancel = threading.Event()
-                self._start(self._index, command, cancel)
+                    self._reins = reins = Reins()
+                self._start(self._index, command, reins)
+            case Reembed(library):
+                self._start(self._tell_cost, library)
             case CancelIndex():
-                if self._cancel_index is not None:
-                    self._cancel_index.set()
+                if self._reins is not None:
+                    self._reins.cancel()
+            case PauseIndex(paused):
+                if self._reins is not None:
+                    self._reins.pause(paused)
+                    self._emit(IndexPaused(paused))
             case Search():
                 self._start(self._search, command)
             case OpenPage(uri, library):
@@ -191,8 +208,8 @@ class Engine:
         """Stop what runs, finish writing, free everything."""
         self._closing.set()
         self._stop_run()
-        if self._cancel_index is not None:
-            self._cancel_index.set()
+        if self._reins is not None:
+            self._reins.cancel()
         self._shelf.cancel()
         for job in list(self._jobs):
             job.join(timeout=20)
@@ -229,7 +246,7 @@ class Engine:
         thread.start()
 
     def _warm(self) -> None:
-        library = self._library(self._settings.library)
+        library = self._source(self._settings.library)
         self._emit(library.status())
         self._ready_model()
         library.warm()
@@ -353,18 +370,18 @@ class Engine:
             return policy
         return replace(policy, batch_turns=_BATCH)
 
-    def _recall_of(self, library: Library) -> Callable[[], Recall | None]:
+    def _recall_of(self, library: Library | Several) -> Callable[[], Recall | None]:
         """What is known of a library's recall, found out in the background if it is not. Cancelled when the engine closes."""
         known = [library.recall()]
 
         def measure() -> None:
             known[0] = library.measure_recall(self._closing.is_set)
 
-        if known[0] is None and library.documents():
+        if known[0] is None and library.holds_any():
             self._start(measure)
         return lambda: known[0]
 
-    def _pool(self, session: str, past: replay.Past, library: Library) -> PagePool:
+    def _pool(self, session: str, past: replay.Past, library: Source) -> PagePool:
         """The pages of a session, put back from its journal if this engine has not got them. Those of the web come back
         as they were read then: nothing is fetched.
         """
@@ -385,38 +402,46 @@ class Engine:
         self._at_hand(Recorder(journal, session, past.run, self._emit))
         self._emit(SessionOpened(journal.title(session), past.unfinished, session=session))
 
-    def _index(self, command: IndexPaths, cancel: threading.Event) -> None:
-        library = self._library(command.library or self._settings.library)
-        paths = [Path(path).expanduser() for path in command.paths]
+    def _index(self, command: IndexPaths | Reembed, reins: Reins) -> None:
         try:
-            if command.rebuild:
-                ended = library.rebuild(progress=self._emit, cancelled=cancel.is_set)
-            if command.watch and not cancel.is_set():
-
-                def tell(report: IndexEnded) -> None:
-                    self._emit(report)
-                    self._emit(library.status())
-
-                ended = library.watch(paths, progress=self._emit, cancelled=cancel.is_set, ended=tell)
-            elif paths or not command.rebuild:
-                ended = library.index(paths, progress=self._emit, cancelled=cancel.is_set)
+            library = self._one(command.library)
+            ended = self._indexed(library, command, reins)
         finally:
-            self._cancel_index = None
+            self._reins = None
         self._emit(ended)
         self._emit(library.status())
+
+    def _indexed(self, library: Library, command: IndexPaths | Reembed, cancelled: Callable[[], bool]) -> IndexEnded:
+        if isinstance(command, Reembed):
+            return library.reembed(progress=self._emit, cancelled=cancelled)
+        paths = [Path(path).expanduser() for path in command.paths]
+        if command.rebuild:
+            ended = library.rebuild(progress=self._emit, cancelled=cancelled)
+        if command.watch and not cancelled():
+
+            def tell(report: IndexEnded) -> None:
+                self._emit(report)
+                self._emit(library.status())
+
+            ended = library.watch(paths, progress=self._emit, cancelled=cancelled, ended=tell)
+        elif paths or not command.rebuild:
+            ended = library.index(paths, progress=self._emit, cancelled=cancelled)
+        return ended
+
+    def _tell_cost(self, name: str) -> None:
+        self._emit(self._one(name).reembed_cost())
 
     def _search(self, command: Search) -> None:
         began = time.monotonic()
         filters = Filters(command.paths, command.types, command.since)
-        library = self._library(command.library or self._settings.library)
-        found = library.find(command.query, command.limit, filters)
+        found = self._known(command.library).find(command.query, command.limit, filters)
         self._emit(SearchResults(command.query, found.hits, time.monotonic() - began, found.note))
 
     def _open_page(self, uri: str, library: str) -> None:
         if is_web(uri):
             self._emit(self._page_of_session(uri))
             return
-        document = self._library(library or self._settings.library).open(uri)
+        document = self._source(library).open(uri)
         self._emit(PageOpened(document.uri, document.title, document.text))
 
     def _page_of_session(self, uri: str) -> PageOpened:
@@ -456,12 +481,32 @@ class Engine:
                 self._libraries[name] = Library(self._settings.libraries_dir, name, embedder=self._embedder)
             return self._libraries[name]
 
-    def _stocked(self, name: str, web: WebMode) -> Library:
-        """The library of this name (the settings' one if empty). Raises LibraryError where it holds nothing yet, and
-        there is nothing else to search.
+    def _one(self, name: str) -> Library:
+        """The library to write to. Raises LibraryError where several are named."""
+        names = several.split(name or self._settings.library)
+        if len(names) > 1:
+            raise LibraryError(
+                f"One library is indexed at a time, and {len(names)} are named.", "Name one with --library."
+            )
+        return self._library(names[0])
+
+    def _source(self, names: str) -> Library | Several:
+        """The library of this name, or several as one; those of the settings where none is named."""
+        libraries = [self._library(name) for name in several.split(names or self._settings.library)]
+        return libraries[0] if len(libraries) == 1 else Several(libraries)
+
+    def _known(self, names: str) -> Library | Several:
+        """The same. Raises LibraryError for a name that no library has, but for the name that is used where none is given."""
+        named = several.split(names or self._settings.library)
+        several.check([name for name in named if name != _UNNAMED], self._settings.libraries_dir)
+        return self._source(names)
+
+    def _stocked(self, name: str, web: WebMode) -> Library | Several:
+        """What a question is asked of. Raises LibraryError where it holds nothing yet, and there is nothing else to
+        search.
         """
-        library = self._library(name or self._settings.library)
-        if web == "off" and not library.documents():
+        library = self._known(name)
+        if web == "off" and not library.holds_any():
             raise LibraryError(
                 f"The library {library.name!r} holds no documents yet.",
                 "Index some first: deepsearch-tui index PATH",

@@ -193,7 +193,8 @@ class Hit:
     result lists, 0 where the part did not return it. ``similarity`` is the cosine to the query, or 0.
     ``text_score`` is by BM25, or 0. ``exact_rank`` is the place among what holds the query's names as they are written,
     or 0. ``path`` is what a person is shown of ``uri``. Where ``chunks`` neighbours are joined in one hit, ranks and
-    scores are those of the best.
+    scores are those of the best. ``library`` is told where several were searched: ``score`` is fused from the places in
+    their lists, the ranks are those in its own.
     """
 
     uri: str
@@ -210,6 +211,7 @@ class Hit:
     exact_rank: int = 0
     path: str = ""
     chunks: int = 1
+    library: str = ""
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Ask(Command):
-    """Start a run. An empty ``session`` begins a new one; otherwise the question follows up in it."""
+    """Start a run. An empty ``session`` begins a new one; otherwise the question follows up in it.
+
+    ``library``, here and in ``Search`` and ``OpenPage``: one name, or several with commas between.
+    """
 
     question: str
     session: str = ""
@@ -369,6 +374,23 @@ class IndexPaths(Command):
 @dataclass(frozen=True)
 class CancelIndex(Command):
     """Stop indexing; what is written stays searchable."""
+
+
+@dataclass(frozen=True)
+class PauseIndex(Command):
+    """Let the indexing under way rest, or go on. It stays the only one that may write meanwhile."""
+
+    paused: bool = True
+
+
+@dataclass(frozen=True)
+class Reembed(Command):
+    """Make the vectors of a library anew with the embedder of the settings. Without ``go`` only its cost is told, as
+    ``ReembedCost``; with it, it is an indexing: words are found all the while, meaning as the vectors come.
+    """
+
+    library: str = ""
+    go: bool = False
 
 
 @dataclass(frozen=True)
@@ -566,13 +588,17 @@ class ModelRemoved(Event):
 
 @dataclass(frozen=True)
 class LibraryOpened(Event):
-    """What a library holds now. ``embedded`` chunks have a vector; the others are found by text alone."""
+    """What a library holds now. ``embedded`` chunks have a vector; the others are found by text alone.
+
+    ``note``: what a user should know about it, if anything: that its vectors are of another embedder, say.
+    """
 
     library: str
     documents: int
     chunks: int
     embedded: int
     failures: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -784,8 +810,31 @@ class IndexProgress(Event):
 
 
 @dataclass(frozen=True)
+class IndexPaused(Event):
+    """The indexing under way rests, or goes on."""
+
+    paused: bool
+
+
+@dataclass(frozen=True)
+class ReembedCost(Event):
+    """What it would take to make all vectors of a library anew: so many ``chunks``, in about ``seconds`` at the speed
+    that was measured now on some of them. ``old`` and ``new`` name the embedders; equal where only this was asked for.
+    """
+
+    library: str
+    old: str
+    new: str
+    chunks: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class IndexEnded(Event):
-    """What one indexing did. ``embedded`` of the ``chunks`` have a vector. ``watching``: more will follow by itself."""
+    """What one indexing did. ``embedded`` of the ``chunks`` have a vector. ``watching``: more will follow by itself.
+
+    ``note``: what else is to be known, such as why no vectors were made.
+    """
 
     library: str
     added: int
@@ -799,11 +848,12 @@ class IndexEnded(Event):
     cancelled: bool = False
     embedded: int = 0
     watching: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class SearchResults(Event):
-    """``note``: where nothing was found, why, and what to try."""
+    """``note``: where nothing was found, why, and what to try; else what the search had to do without."""
 
     query: str
     hits: tuple[Hit, ...]

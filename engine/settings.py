@@ -71,7 +71,16 @@ class Settings:
     endpoint_model: str = field(
         default="", metadata=_help("The model to use at the endpoint. Empty: the one it has, or its first.")
     )
-    library: str = field(default="default", metadata=_help("The library that questions are asked of."))
+    library: str = field(
+        default="default", metadata=_help("The library that questions are asked of, or several: work,home.")
+    )
+    embedder: str = field(
+        default="",
+        metadata=_help(
+            "What makes vectors: a folder of sentence-transformers, the name of one in the models folder, or an installed"
+            " package that carries one. Empty: all-MiniLM-L6-v2."
+        ),
+    )
     window: int = field(default=4, metadata=_help("Observations of this many effective turns stay; 0 masks nothing."))
     masking: str = field(
         default="window",

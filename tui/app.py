@@ -22,6 +22,7 @@ from engine.protocol import (
     Event,
     Failed,
     IndexPaths,
+    LibraryOpened,
     ListModels,
     ModelChecked,
     ModelChosen,
@@ -30,7 +31,10 @@ from engine.protocol import (
     OpenPage,
     OpenSession,
     PageOpened,
+    PauseIndex,
     PullEnded,
+    Reembed,
+    ReembedCost,
     SetWeb,
     UseModel,
     WebMode,
@@ -134,7 +138,9 @@ class DeepSearchApp(App[None]):
                 self._tell_of_models(event)
             elif isinstance(event, WebSet):
                 self.notify(_WEB[event.mode], markup=False)
-            elif isinstance(event, ModelLoaded) and event.note:
+            elif isinstance(event, ReembedCost):
+                self._ask_reembed(event)
+            elif isinstance(event, ModelLoaded | LibraryOpened) and event.note:
                 self.notify(short(event.note), markup=False)
             elif isinstance(event, Failed):
                 self._reading = None
@@ -252,6 +258,32 @@ class DeepSearchApp(App[None]):
         else:
             self.push_screen(Compare(self._settings.journal, self.state.session))
 
+    def action_index(self) -> None:
+        """Ask for a path and index it, beside whatever goes on."""
+        from tui.screens.indexing import IndexPrompt
+
+        def index(path: str | None) -> None:
+            if path:
+                self._send(IndexPaths((path,), self._library))
+
+        self.push_screen(IndexPrompt(self._library), index)
+
+    def action_pause_index(self) -> None:
+        if self.state.indexing is None:
+            self.notify("Nothing is being indexed. ctrl+l indexes a folder.", markup=False)
+        else:
+            self._send(PauseIndex(not self.state.index_paused))
+
+    def _ask_reembed(self, cost: ReembedCost) -> None:
+        """What it would take is known: make all vectors anew?"""
+        from tui.screens.indexing import ReembedQuestion
+
+        def go(yes: bool | None) -> None:
+            if yes:
+                self._send(Reembed(cost.library, go=True))
+
+        self.push_screen(ReembedQuestion(cost), go)
+
     def action_web(self) -> None:
         """The next mode: off, ask, on."""
         self._send(SetWeb(_NEXT[self.state.web]))
@@ -294,6 +326,11 @@ class DeepSearchApp(App[None]):
             "Rebuild the library",
             "Throw its index away and make it again. Your files are only read.",
             lambda: self._send(IndexPaths((), library, rebuild=True)),
+        )
+        yield SystemCommand(
+            "Make all vectors anew",
+            "With the embedder of the settings. Tells first what it takes, and asks.",
+            lambda: self._send(Reembed(library)),
         )
         yield SystemCommand("Cancel indexing", "What is written stays searchable.", lambda: self._send(CancelIndex()))
         wanted = ("Theme", "Screenshot")

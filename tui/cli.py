@@ -13,7 +13,7 @@ import click
 
 from engine import __version__
 from engine.errors import DeepSearchError, FilterError
-from tui.commands.common import json_option, library_option, open_journal, some, talk
+from tui.commands.common import joined, json_option, library_option, open_journal, some, talk
 from tui.commands.common import window as window_of
 from tui.commands.library import index, search
 from tui.commands.models import models
@@ -70,7 +70,13 @@ class Commands(click.Group):
     "--endpoint", metavar="URL", help="A model server to use instead of a file: llama-server, vLLM, Ollama, ..."
 )
 @click.option("--endpoint-model", metavar="NAME", help="The model to use there, where it has several.")
-@click.option("--library", help="The library to use instead of the one in the settings.")
+@click.option(
+    "--library",
+    multiple=True,
+    callback=joined,
+    metavar="NAME",
+    help="The library to use instead of the one in the settings, or several: work,home.",
+)
 @click.option(
     "--cache",
     type=click.Choice(["auto", "strict", "carry", "carry+repair"]),

@@ -28,6 +28,7 @@ from engine.protocol import (
     Failed,
     Forked,
     IndexEnded,
+    IndexPaused,
     IndexProgress,
     LibraryOpened,
     Mark,
@@ -85,8 +86,10 @@ def fold(state: AppState, event: Event) -> AppState:
             return replace(state, library=event)
         case IndexProgress():
             return replace(state, indexing=event, indexed=None)
+        case IndexPaused(paused):
+            return replace(state, index_paused=paused)
         case IndexEnded():
-            return replace(state, indexing=None, indexed=event)
+            return replace(state, indexing=None, index_paused=False, indexed=event)
         case SessionOpened(title, unfinished):
             run = state.run
             if run is not None and run.running:  # it was cut off: nobody is working on it now
@@ -134,6 +137,7 @@ def _lost(state: AppState, reason: str, restarting: bool) -> AppState:
         model_loading="",
         indexing=None,
         pull=None,
+        index_paused=False,
         waiting=(),
         run=run,
         can_continue=interrupted or state.can_continue,

@@ -245,6 +245,15 @@ APP: tuple[Key, ...] = (
     Key("session.new", "ctrl+n", "new", "New", "Begin a new session.", "App"),
     Key("session.list", "ctrl+s", "sessions", "Sessions", "Saved sessions: search, open, delete.", "App"),
     Key("models", "ctrl+o", "models", "Models", "Language models: use, fetch, try out, remove.", "App"),
+    Key("index.add", "ctrl+l", "index", "Index", "Index a file or folder, while questions go on.", "App"),
+    Key(
+        "index.pause",
+        "ctrl+t",
+        "pause_index",
+        "Pause indexing",
+        "Let the indexing rest, or go on. What is written stays searchable.",
+        "App",
+    ),
     Key(
         "app.help",
         "f1,question_mark",
@@ -334,6 +343,16 @@ APPROVAL: tuple[Key, ...] = (
     Key("approval.yes", "y", "answer(True)", "Allow", "Send it.", "Run", shown=True),
     Key("approval.no", "n", "answer(False)", "Do not", "Do not send it; the run goes on without.", "Run", shown=True),
     Key("approval.stop", "escape", "stop", "Stop", "Do not send it, and stop the run.", "Run", shown=True, label="esc"),
+)
+
+INDEXING: tuple[Key, ...] = (
+    Key("indexing.back", "escape", "back", "Back", "Index nothing.", "App", shown=True),
+    Key("indexing.complete", "tab", "complete", "Complete", "Take the path that is offered.", "App", shown=True),
+)
+
+AGREE: tuple[Key, ...] = (
+    Key("agree.yes", "y", "answer(True)", "Yes", "Do it.", "App", shown=True),
+    Key("agree.no", "n,escape", "answer(False)", "No", "Leave everything as it is.", "App", shown=True, label="n"),
 )
 
 NETWORK: tuple[Key, ...] = (

@@ -14,26 +14,27 @@ from tui.plain import ERROR, OK, SOME_FAILED
 
 if TYPE_CHECKING:
     from engine.sources.library import Library
+    from engine.sources.library.embed import Embedder
 
 
-def status(folder: Path, name: str = "", out: IO[str] | None = None) -> int:
-    """What the library ``name`` holds, or every one below ``folder``. An exit code."""
+def status(folder: Path, name: str = "", out: IO[str] | None = None, *, embedder: Embedder | None = None) -> int:
+    """What the library ``name`` holds (or several, with commas between), or every one below ``folder``. An exit code."""
     out = out or sys.stdout
-    names = [name] if name else sorted(each.name for each in folder.glob("*") if each.is_dir())
+    names = name.split(",") if name else sorted(each.name for each in folder.glob("*") if each.is_dir())
     code = OK
     if not names:
         out.write("There is no library yet. Make one: deepsearch-tui index PATH\n")
     for each in names:
         try:
-            out.writelines(f"{line}\n" for line in _described(folder, each))
+            out.writelines(f"{line}\n" for line in _described(folder, each, embedder))
         except LibraryError as error:
             out.write(f"{clean_line(each)}: {error} {error.hint}\n")
             code = ERROR
     return code
 
 
-def _described(folder: Path, name: str) -> Iterator[str]:
-    library = _open(folder, name)
+def _described(folder: Path, name: str, embedder: Embedder | None) -> Iterator[str]:
+    library = _open(folder, name, embedder)
     try:
         now, places = library.status(), library.places()
         share = f" ({now.embedded / now.chunks:.0%})" if now.chunks else ""
@@ -47,6 +48,8 @@ def _described(folder: Path, name: str) -> Iterator[str]:
             yield f"  removed   {_shown(path)}"
         if how := library.precision():
             yield f"  vectors   {how}"
+        if now.note:
+            yield f"  vectors   {now.note}"
     finally:
         library.close()
 
@@ -80,10 +83,10 @@ def remove(folder: Path, name: str, path: Path, out: IO[str] | None = None) -> i
     return OK
 
 
-def _open(folder: Path, name: str) -> Library:
+def _open(folder: Path, name: str, embedder: Embedder | None = None) -> Library:
     from engine.sources.library import Library
 
-    return Library(folder, name)
+    return Library(folder, name, embedder=embedder)
 
 
 def _shown(path: Path) -> str:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import IO
 
 from engine import errors, protocol
@@ -35,6 +35,8 @@ from engine.protocol import (
     ModelLoaded,
     Network,
     Observed,
+    Reembed,
+    ReembedCost,
     RunEnded,
     Search,
     SearchResults,
@@ -119,7 +121,26 @@ class Conversation:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def index(self, command: IndexPaths) -> int:
+    def reembed(self, command: Reembed, *, yes: bool) -> int:
+        """Tell what it would take, ask unless ``yes``, and do it."""
+        for event in self._until(command, ReembedCost, quiet=True):
+            if isinstance(event, Failed):
+                return self._failed(event)
+            if isinstance(event, ReembedCost):
+                print(_cost(event), file=self.err)
+        if not yes and not self._agreed("make them anew? [y/N] "):
+            print("Nothing was changed. --yes does it without asking.", file=self.err)
+            return INTERRUPTED
+        return self.index(replace(command, go=True))
+
+    def _agreed(self, question: str) -> bool:
+        """Whether the person at the terminal says yes; where there is none, the word is no."""
+        if not (self.keyboard.isatty() and self.err.isatty()):
+            return False
+        print(question, end="", file=self.err, flush=True)
+        return self.keyboard.readline().strip().lower() in ("y", "yes")
+
+    def index(self, command: IndexPaths | Reembed) -> int:
         """Index, with progress on stderr and the report on stdout."""
         shown = 0.0
         for event in self._until(command, IndexEnded):
@@ -131,7 +152,7 @@ class Conversation:
                     _report(event, self.out)
                 if event.watching:
                     continue
-                if command.watch:
+                if isinstance(command, IndexPaths) and command.watch:
                     return OK  # ctrl+c is how watching ends
                 return INTERRUPTED if event.cancelled else SOME_FAILED if event.failures else OK
             if isinstance(event, Failed):
@@ -145,8 +166,8 @@ class Conversation:
                 (_hits_as_json if self.json else _hits)(event, self.out)
                 if not event.hits:
                     print("Nothing was found.", file=self.err)
-                    if event.note:
-                        print(f"hint: {event.note}", file=self.err)
+                if event.note:
+                    print(f"{'note' if event.hits else 'hint'}: {event.note}", file=self.err)
                 return OK if event.hits else NOT_TOLD
             if isinstance(event, Failed):
                 code = self._failed(event)
@@ -212,7 +233,9 @@ def _beside(command: Command, failed: Failed) -> bool:
     kind = getattr(errors, failed.error, errors.DeepSearchError)
     if isinstance(command, IndexPaths) and command.rebuild and issubclass(kind, errors.LibraryCorrupt):
         return True  # this is what the rebuilding mends
-    return isinstance(command, IndexPaths | Search) and issubclass(kind, errors.ModelError | errors.SessionError)
+    return isinstance(command, IndexPaths | Reembed | Search) and issubclass(
+        kind, errors.ModelError | errors.SessionError
+    )
 
 
 def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None:
@@ -226,6 +249,8 @@ def _tell(before: AppState, state: AppState, event: Event, out: IO[str]) -> None
                     print(f"       {note}", file=out)
         case LibraryOpened(library, documents, chunks):
             print(f"library  {library}: {documents:,} documents, {chunks:,} chunks", file=out)
+            if event.note:
+                print(f"       {event.note}", file=out)
         case protocol.RunStarted(question, policy):
             stays = "the last turn stays" if policy.window == 1 else f"the last {policy.window} turns stay"
             window = stays if policy.window else "off"
@@ -289,12 +314,24 @@ def _progress(event: IndexProgress) -> str:
     return f"{what}: {event.done:,}{of}{speed}{eta}{found if event.chunks else ''}"
 
 
+def _cost(event: ReembedCost) -> str:
+    vectors = f"{event.library}: {event.chunks:,} chunks were embedded with {event.old}, the embedder is {event.new}"
+    long = f"{event.seconds / 60:,.0f} minutes" if event.seconds >= 120 else f"{event.seconds:.1f} s"
+    took = f"about {long}" if event.chunks else "nothing to do"
+    return (
+        f"{vectors}\nto make all vectors anew: {took}, at the speed measured here just now; words are found meanwhile"
+    )
+
+
 def _hits(event: SearchResults, out: IO[str]) -> None:
     """Where, how well in each part, and the lines that show why."""
     from engine.sources.library.snippet import snippet
 
     for place, hit in enumerate(event.hits, start=1):
-        print(f"{place}. {hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}", file=out)
+        print(
+            f"{place}. {f'[{hit.library}] ' if hit.library else ''}{hit.uri}:{hit.first}-{hit.last}  {hit.heading or hit.title}",
+            file=out,
+        )
         text = f"text #{hit.text_rank} {hit.text_score:.1f}" if hit.text_rank else "text -"
         meaning = f"meaning #{hit.vector_rank} {hit.similarity:.2f}" if hit.vector_rank else "meaning -"
         exact = f" · as written #{hit.exact_rank}" if hit.exact_rank else ""
@@ -320,6 +357,8 @@ def _report(event: IndexEnded, out: IO[str]) -> None:
     )
     for reason, count in event.skipped.items():
         print(f"skipped {count}: {reason}", file=out)
+    if event.note:
+        print(f"note: {event.note}", file=out)
     for failure in event.failures:
         print(f"failed {failure.path}: {failure.reason}{' — ' + failure.hint if failure.hint else ''}", file=out)
     if event.watching:

@@ -208,6 +208,7 @@ class AppState:
     model_loading: str = ""
     library: LibraryOpened | None = None
     indexing: IndexProgress | None = None
+    index_paused: bool = False
     indexed: IndexEnded | None = None
     session: str = ""
     title: str = ""

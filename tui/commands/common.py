@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from engine.settings import Settings
     from tui.plain import Conversation
 
-library_option = click.option("--library", help="The library to use; the one of the settings otherwise.")
+
+def joined(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """Names given one by one or with commas between, as one text."""
+    return ",".join(values) if values else None
+
+
+library_option = click.option(
+    "--library",
+    multiple=True,
+    callback=joined,
+    metavar="NAME",
+    help="The library to use; the one of the settings otherwise. Several to ask: work,home, or repeat it.",
+)
 json_option = click.option("--json", is_flag=True, help="Print the engine's events, one JSON object a line.")
 
 

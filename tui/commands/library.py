@@ -13,6 +13,8 @@ from tui.commands.common import json_option, library_option, some, talk
 @click.argument("paths", nargs=-1, type=click.Path())
 @library_option
 @click.option("--rebuild", is_flag=True, help="Throw the index away and make it again from the files.")
+@click.option("--re-embed", "re_embed", is_flag=True, help="Make all vectors anew, with the embedder of the settings.")
+@click.option("--yes", is_flag=True, help="Do not ask whether to --re-embed.")
 @click.option("--watch", is_flag=True, help="Go on, and take in every change, until ctrl+c.")
 @click.option("--status", is_flag=True, help="What the libraries hold.")
 @click.option("--failures", is_flag=True, help="Every file that could not be read, why, and what would help.")
@@ -24,6 +26,8 @@ def index(
     paths: tuple[str, ...],
     library: str | None,
     rebuild: bool,
+    re_embed: bool,
+    yes: bool,
     watch: bool,
     status: bool,
     failures: bool,
@@ -34,14 +38,23 @@ def index(
 
     Stopped with ctrl+c, it goes on from there the next time.
     """
-    from engine.protocol import IndexPaths
+    from engine.protocol import IndexPaths, Reembed
 
+    if library is not None and "," in library and not (status or failures):
+        raise click.UsageError("One library is indexed at a time: name one with --library.")
+    if re_embed and (paths or rebuild or watch or status or failures or remove is not None):
+        raise click.UsageError("--re-embed stands alone.")
+    if yes and not re_embed:
+        raise click.UsageError("--yes belongs to --re-embed.")
     if (status or failures or remove is not None) and (
         paths or rebuild or watch or json or status + failures + (remove is not None) > 1
     ):
         raise click.UsageError("--status, --failures and --remove PATH stand alone.")
     if status or failures or remove is not None:
         _look(ctx, library, failures, remove)
+        return
+    if re_embed:
+        talk(ctx, json, lambda conversation: conversation.reembed(Reembed(library or ""), yes=yes), library=library)
         return
     command = IndexPaths(tuple(each for path in paths for each in _matches(path)), library or "", rebuild, watch)
     talk(ctx, json, lambda conversation: conversation.index(command), library=library)
@@ -64,16 +77,18 @@ def _patterns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
 
 def _look(ctx: click.Context, library: str | None, failures: bool, remove: str | None) -> None:
     """Tell of the libraries, or take a path out of one, without an engine."""
+    from engine.sources.library.embedders import embedder_of
     from tui import libraries
 
     settings, _ = ctx.obj(library=library)
+    embedder = embedder_of(settings.embedder, settings.models_dir)
     if remove is not None:
         path = Path(remove).expanduser()
         # As it is kept: the folder's real place. What is removed need not exist any more.
         ctx.exit(libraries.remove(settings.libraries_dir, settings.library, path.resolve()))
     if failures:
         ctx.exit(libraries.failures(settings.libraries_dir, settings.library))
-    ctx.exit(libraries.status(settings.libraries_dir, library or ""))
+    ctx.exit(libraries.status(settings.libraries_dir, library or "", embedder=embedder))
 
 
 def _matches(path: str) -> list[str]:
@@ -117,7 +132,7 @@ def search(
     since: float,
     json: bool,
 ) -> None:
-    """Search the library once, without a model.
+    """Search the library once, or several, without a model.
 
     Words are searched by what they say and what they mean. A "phrase in double quotes" must stand as it is written;
     names such as set_num_threads, --no-verify or notes.md are found as such. Each hit tells its place in every list.

@@ -28,7 +28,9 @@ def library_line(state: AppState) -> Content:
     if (doing := state.indexing) is not None:
         amount = f"{doing.done:,} of {doing.total:,}" if doing.total else f"{doing.done:,}"
         what = {"scan": "files found", "read": "files read", "embed": "passages embedded"}[doing.phase]
+        speed = f" · {doing.speed:,.0f} chunks/s" if doing.speed else ""
         left = f" · {duration(doing.eta)} left" if doing.eta >= 0 else ""
+        left = " · paused, ctrl+t goes on" if state.index_paused else f"{speed}{left}"
         found = (
             f" · {doing.chunks:,} passages found by words, {doing.embedded:,} by meaning too" if doing.chunks else ""
         )

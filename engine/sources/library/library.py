@@ -11,13 +11,13 @@ from pathlib import Path
 
 from engine.clean import clean_line
 from engine.errors import EmbedderMissing, LibraryCorrupt, LibraryError, LibraryLocked, NotFound
-from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, LibraryOpened
+from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, LibraryOpened, ReembedCost
 from engine.sources.base import Document
 from engine.sources.library.documents import Documents, Record
 from engine.sources.library.embed import Embedder, MiniLM
 from engine.sources.library.filters import Filters
 from engine.sources.library.heavy import load_lancedb
-from engine.sources.library.ingest import Ingest
+from engine.sources.library.ingest import Ingest, recipe
 from engine.sources.library.lock import writing
 from engine.sources.library.precision import describe
 from engine.sources.library.query import parse
@@ -33,6 +33,12 @@ RECALL = "recall"
 
 _PATIENCE = 0.5
 """Seconds between two looks at whether to end."""
+
+_TABLE = "table"
+"""The fact that names the chunk table in use, where it is not the first one."""
+
+_SAMPLE = 16
+"""Texts embedded to tell how long all would take."""
 
 Progress = Callable[[IndexProgress], None]
 Cancelled = Callable[[], bool]
@@ -54,7 +60,7 @@ class Library:
     """
 
     def __init__(self, root: Path, name: str = "default", *, embedder: Embedder | None = None) -> None:
-        if clean_line(name) != name or name in ("", ".", "..") or any(char in name for char in '/\\:*?"<>|'):
+        if clean_line(name) != name or name in ("", ".", "..") or any(char in name for char in '/\\:*?"<>|,'):
             raise LibraryError(f"{clean_line(name)!r} cannot name a library.", "Use letters, digits and dashes.")
         home = root / name
         self._name = name
@@ -62,7 +68,9 @@ class Library:
         self._embedder = embedder or MiniLM()
         self._roots = Roots(home / "roots.json")
         self._documents = Documents(home / "documents.db")
-        self._table = Table(home / "chunks", self._embedder.dimensions, self._embedder.name)
+        self._table = Table(
+            home / "chunks", self._embedder.dimensions, self._embedder.name, current=lambda: self._fact(_TABLE)
+        )
         self._lock = home / "writer.lock"
 
     @property
@@ -89,17 +97,19 @@ class Library:
 
         ``parts``: which lists go into the answer; for measuring. Raises FilterError.
         """
-        if not self._documents.exists() or not self._documents.any_text():
+        if not self.holds_any():
             return Found((), f"The library {self._name!r} is empty. Index something: deepsearch-tui index PATH")
-        return search(
+        without = self._without_vectors()
+        found = search(
             query,
             limit,
             table=self._table,
             documents=self._documents,
             embedder=self._embedder,
             filters=filters,
-            parts=parts,
+            parts=set(parts) - {"vector"} if without else parts,
         )
+        return replace(found, note=without) if found.hits else found
 
     def open(self, uri: str) -> Document:
         """A document as it was when it was indexed, whatever became of its file. Raises NotFound."""
@@ -108,6 +118,15 @@ class Library:
         if record is None or extracted is None:
             raise NotFound(f"The library has no document {clean_line(uri)}.", "Search for it, and open what is found.")
         return Document(record.uri, record.shown, record.title, extracted.text)
+
+    def holds(self, uri: str) -> bool:
+        """Whether there is a document of this name."""
+        record = self._documents.by_uri(uri) if self._documents.exists() else None
+        return record is not None and record.indexed
+
+    def holds_any(self) -> bool:
+        """Whether there is anything to search."""
+        return self._documents.exists() and self._documents.any_text()
 
     def similarity(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
         """The cosine of each text to the query; empty where no embedder is installed."""
@@ -136,7 +155,8 @@ class Library:
         if not indexed:
             return LibraryOpened(self._name, 0, 0, 0, failures)
         counts = self._table.counts()
-        return LibraryOpened(self._name, indexed, counts.chunks, counts.embedded, failures)
+        note = self._without_vectors()
+        return LibraryOpened(self._name, indexed, counts.chunks, 0 if note else counts.embedded, failures, note)
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -153,7 +173,7 @@ class Library:
 
     def precision(self) -> str:
         """How the embedder computes here, in words; empty while that was not measured."""
-        return describe(self._documents.fact(PRECISION)) if self._documents.exists() else ""
+        return describe(self._fact(PRECISION))
 
     def recall(self) -> Recall | None:
         """How often the library finds what it holds, as it was measured; None where it was not, or has changed since."""
@@ -180,7 +200,7 @@ class Library:
         if self.documents():
             self._table.counts()
         try:
-            self._embedder.tune((), self._documents.fact(PRECISION) if self._documents.exists() else "")
+            self._embedder.tune((), self._fact(PRECISION))
             self._embedder.query("warm")
         except EmbedderMissing:
             return  # text search works without it, and indexing reports it
@@ -247,6 +267,36 @@ class Library:
                 self._roots.save(Places(add((), (Path(os.fsdecode(record.root)) for record in records))))
             return self._ingest((), progress, cancelled)
 
+    def reembed_cost(self) -> ReembedCost:
+        """What :meth:`reembed` would take, measured on some of the chunks. Raises EmbedderMissing."""
+        if not self.holds_any():
+            return ReembedCost(self._name, self._embedder.name, self._embedder.name, 0, 0.0)
+        texts = [row.text for row in self._table.rows("", _SAMPLE)]
+        self._embedder.embed(texts[:1])  # the first time it is loaded, which is not what is asked
+        began = time.monotonic()
+        self._embedder.embed(texts)
+        each = (time.monotonic() - began) / max(1, len(texts))
+        chunks = self._table.counts().chunks
+        old = self._table.foreign() or self._embedder.name
+        return ReembedCost(self._name, old, self._embedder.name, chunks, each * chunks)
+
+    def reembed(self, *, progress: Progress = _quiet, cancelled: Cancelled = _never) -> IndexEnded:
+        """Make all vectors anew, with the embedder at hand, and index again. Chunks stay as they were cut.
+
+        Words are found all the while. Cut off anywhere, either nothing has changed, or the next indexing goes on with
+        the vectors that are missing. Raises EmbedderMissing before anything is thrown away.
+        """
+        with writing(self._lock):
+            if self._table.exists():
+                self._embedder.query("warm")
+                old, new = self._table.foreign() or self._embedder.name, self._embedder.name
+                name = f"chunks-{time.time_ns():x}"
+                self._table.renew(name)
+                self._documents.switch(recipe(old), recipe(new), {_TABLE: name, PRECISION: ""})
+            report = self._ingest((), progress, cancelled)
+            self._table.drop_others()
+            return report
+
     def forget(self, path: Path) -> int:
         """Take a path and all below it out of the library: how many documents. Files are not touched.
 
@@ -284,7 +334,7 @@ class Library:
         changed: Collection[Path] | None = None,
         yielding: Cancelled = _never,
     ) -> IndexEnded:
-        return Ingest(
+        report = Ingest(
             self._name,
             roots=self._roots,
             documents=self._documents,
@@ -295,6 +345,20 @@ class Library:
             yielding=yielding,
             out_of_bounds=(self._home.parent,),
         ).run(paths, changed=changed)
+        return replace(report, note=self._without_vectors())
+
+    def _fact(self, name: str) -> str:
+        return self._documents.fact(name) if self._documents.exists() else ""
+
+    def _without_vectors(self) -> str:
+        """Why the vectors cannot be asked, where there are some, in words; else empty."""
+        other = self._table.foreign() if self._table.exists() else ""
+        if not other:
+            return ""
+        return (
+            f"The vectors of {self._name!r} were made by {clean_line(other)}, and the embedder in use is"
+            f" {clean_line(self._embedder.name)}: only words are searched. To make them anew: deepsearch-tui index --re-embed"
+        )
 
     def _records(self) -> tuple[Record, ...]:
         return tuple(self._documents.all().values()) if self._documents.exists() else ()

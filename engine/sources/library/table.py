@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -33,6 +33,9 @@ _FULL = ("space left", "os error 28", "os error 27", "os error 122")
 
 _INDEX_CACHE, _METADATA_CACHE = 256 << 20, 64 << 20
 """Bytes. Left alone, they would grow with the library to some gigabytes."""
+
+_COPIED = 4096
+"""Rows copied at a time into a new table."""
 
 _OLD = timedelta(minutes=10)
 """Versions of the table this old are let go of. Readers look for a new one every two seconds."""
@@ -71,24 +74,40 @@ class Counts:
 class Table:
     """The chunk table of one library. Safe to use from several threads; one process writes, any number read.
 
-    Every method raises LibraryCorrupt where what is on disk cannot be read.
+    ``model`` names the embedder that vectors are made and asked with; those of a table made for another one are kept,
+    and cannot be asked. ``current`` tells the table's name whenever it is used, so that :meth:`renew` can make another
+    one meanwhile. Every method raises LibraryCorrupt where what is on disk cannot be read.
     """
 
     def __init__(
-        self, folder: Path, dimensions: int, model: str, *, index_vectors_from: int = _INDEX_VECTORS_FROM
+        self,
+        folder: Path,
+        dimensions: int,
+        model: str,
+        *,
+        index_vectors_from: int = _INDEX_VECTORS_FROM,
+        current: Callable[[], str] = lambda: "",
     ) -> None:
         self._folder = folder
         self._index_vectors_from = index_vectors_from
         self._dimensions = dimensions
         self._model = model
+        self._current = current
         self._lock = threading.Lock()
         self._table: Any = None
+        self._opened = ""  # the name of the table that is open, and for which embedder it was made
+        self._made_with = model
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def exists(self) -> bool:
         """Whether there is a table on disk, readable or not. Cheap."""
         return self._folder.exists()
+
+    def foreign(self) -> str:
+        """The embedder that the vectors are of, where it is another one; else empty."""
+        with self._use():
+            return "" if self._made_with == self._model else self._made_with
 
     def counts(self) -> Counts:
         with self._use() as table:
@@ -145,7 +164,7 @@ class Table:
         """Write rows of documents that the table holds nothing of: faster than replacing nothing."""
         if rows:
             with self._use(create=True) as table:
-                table.add(self._arrow(rows), on_bad_vectors="null")
+                table.add(_arrow(rows, table.schema), on_bad_vectors="null")
 
     def replace(self, documents: Collection[str], rows: Sequence[Row]) -> None:
         """Make ``rows`` all there is of these documents, in one commit, so that no kill can lose one half of it."""
@@ -154,7 +173,7 @@ class Table:
         with self._use(create=True) as table:
             merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             merge = merge.when_not_matched_by_source_delete(f"document IN ({_quoted(documents)})")
-            merge.execute(self._arrow(rows), on_bad_vectors="null")  # a NULL counts as a bad one
+            merge.execute(_arrow(rows, table.schema), on_bad_vectors="null")  # a NULL counts as a bad one
 
     def fill(self, rows: Sequence[Row], vectors: Vectors) -> None:
         """Give rows their vectors. Raises ValueError for what is no unit vector: it would be stored as none at all.
@@ -169,13 +188,45 @@ class Table:
             raise ValueError("an embedder must make one vector of length 1 for each text")
         filled = [replace(row, vector=vector) for row, vector in zip(rows, vectors, strict=True)]
         with self._use() as table:
-            table.merge_insert("id").when_matched_update_all().execute(self._arrow(filled))
+            table.merge_insert("id").when_matched_update_all().execute(_arrow(filled, table.schema))
 
     def delete(self, documents: Collection[str]) -> None:
         wanted = list(documents)
         for start in range(0, len(wanted), _DELETED_AT_ONCE):
             with self._use(create=True) as table:
                 table.delete(f"document IN ({_quoted(wanted[start : start + _DELETED_AT_ONCE])})")
+
+    def renew(self, name: str) -> None:
+        """Make another table, called ``name``, of all rows, for this embedder and without vectors.
+
+        Nothing uses it before ``current`` names it, and the one in use is not changed: a kill leaves nothing half done.
+        """
+        self.drop_others()
+        with self._use() as old:
+            import pyarrow as pa
+
+            fresh = self._make(self._connect(self._folder), name)
+            schema, kept = fresh.schema, [each for each in fresh.schema.names if each not in ("vector", "embedded")]
+
+            def emptied() -> Iterator[Any]:
+                for batch in old.search().select(kept).to_batches(_COPIED):
+                    columns = {each: batch.column(each) for each in kept}
+                    columns["embedded"] = pa.repeat(pa.scalar(False), batch.num_rows)
+                    columns["vector"] = pa.nulls(batch.num_rows, schema.field("vector").type)
+                    yield pa.RecordBatch.from_pydict(columns, schema=schema)
+
+            for batch in emptied():
+                fresh.add(pa.Table.from_batches([batch]), on_bad_vectors="null")
+            fresh.optimize()
+
+    def drop_others(self) -> None:
+        """Let go of every table that is not the current one."""
+        if self.exists():
+            with self._use():
+                connection = self._connect(self._folder)
+                for each in connection.list_tables().tables:
+                    if each != self._opened:
+                        connection.drop_table(each)
 
     def tidy(self) -> None:
         """Bring new rows into the indexes, join small files, and let go of versions nobody reads any more."""
@@ -210,9 +261,10 @@ class Table:
     def _use(self, *, create: bool = False) -> Iterator[Any]:
         """The open table, with whatever the library below raises told as LibraryCorrupt."""
         try:
+            name = self._current() or _NAME
             with self._lock:
-                if self._table is None:
-                    self._table = self._open(create)
+                if self._table is None or self._opened != name:
+                    self._table, self._opened = self._open(name, create), name
                 table = self._table
             yield table
         except (RuntimeError, OSError, ValueError) as error:
@@ -221,28 +273,34 @@ class Table:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise LibraryCorrupt(f"The library's index cannot be used: {reason}", REBUILD) from error
 
-    def _open(self, create: bool) -> Any:
+    def _open(self, name: str, create: bool) -> Any:
         load_lancedb()
         if create and not self.exists():
-            self._create()
-        table = self._connect(self._folder).open_table(_NAME)
-        if not table.schema.equals(self._schema(), check_metadata=True):
-            raise RuntimeError("it was made by another version or for another embedding model")
+            self._create(name)
+        table = self._connect(self._folder).open_table(name)
+        if _but_vectors(table.schema) != _but_vectors(self._schema()):
+            raise RuntimeError("it was made by another version")
+        self._made_with = _embedder(table.schema)
         return table
 
-    def _create(self) -> None:
+    def _create(self, name: str) -> None:
         """Make the table with its indexes beside its place, then put it there: it exists whole or not at all."""
-        from lancedb.index import FTS, BTree
-
         fresh = self._folder.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        table = self._connect(fresh).create_table(_NAME, schema=self._schema())
+        self._make(self._connect(fresh), name)
+        fresh.rename(self._folder)
+
+    def _make(self, connection: Any, name: str) -> Any:
+        """An empty table with its indexes."""
+        from lancedb.index import FTS, BTree
+
+        table = connection.create_table(name, schema=self._schema())
         # ICU finds words where no spaces are, as in Japanese. No positions: phrases are not searched.
         text = FTS(base_tokenizer="icu", with_position=False, stem=True, remove_stop_words=True, ascii_folding=True)
         table.create_index("words", config=text)
         for column in ("id", "document", "hash"):
             table.create_index(column, config=BTree())
-        fresh.rename(self._folder)
+        return table
 
     def _connect(self, folder: Path) -> Any:
         import lancedb
@@ -261,14 +319,25 @@ class Table:
         types["vector"] = pa.list_(pa.float32(), self._dimensions)
         return pa.schema(types, metadata={"embedder": self._model})
 
-    def _arrow(self, rows: Sequence[Row]) -> Any:
-        import pyarrow as pa
 
-        made: dict[str, list[object]] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
-        made["id"] = [row.id for row in rows]
-        made["words"] = [_words(row.text) for row in rows]
-        made["embedded"] = [row.vector is not None for row in rows]
-        return pa.Table.from_pydict(made, schema=self._schema())
+def _arrow(rows: Sequence[Row], schema: Any) -> Any:
+    import pyarrow as pa
+
+    made: dict[str, list[object]] = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+    made["id"] = [row.id for row in rows]
+    made["words"] = [_words(row.text) for row in rows]
+    made["embedded"] = [row.vector is not None for row in rows]
+    return pa.Table.from_pydict(made, schema=schema)
+
+
+def _embedder(schema: Any) -> str:
+    """Which embedder a table was made for."""
+    return str((schema.metadata or {}).get(b"embedder", b"").decode(errors="replace"))
+
+
+def _but_vectors(schema: Any) -> list[tuple[str, Any]]:
+    """All columns by name and type, whatever the length of the vectors."""
+    return [(field.name, None if field.name == "vector" else field.type) for field in schema]
 
 
 _COLUMNS = ("document", "number", "heading", "first", "last", "start", "end", "text", "hash", "vector")

