@@ -180,6 +180,22 @@ def _library(settings: Settings) -> _Result:
     return (None if empty else True), "; ".join(told), "Index some: deepsearch-tui index PATH"
 
 
+def _library_place(settings: Settings) -> _Result:
+    """Who is reached for a library that is kept elsewhere, whatever the web may. Nobody is asked."""
+    from engine.sources.library import Library
+    from engine.sources.library.place import host, options
+
+    place = Library(settings.libraries_dir, settings.library).at()
+    if not place.remote:
+        return True, "on this computer", ""
+    detail = f"{place.uri}, reached at {host(place)} whenever the library is used, also while the web is off"
+    try:
+        options(place)
+    except DeepSearchError as error:
+        return False, f"{detail}: there is no key for it", error.hint
+    return True, detail, ""
+
+
 def _journal(settings: Settings) -> _Result:
     if not settings.journal.exists():
         return True, "no sessions yet", ""
@@ -201,12 +217,16 @@ def _network(settings: Settings) -> _Result:
         "ask": "the web is allowed, each query and each new host after asking",
         "on": "the web is allowed, without asking",
     }
+    from engine.sources.library import Library
+
+    elsewhere = Library(settings.libraries_dir, settings.library).at().remote
+    besides = " except for the library, whose place is below" if elsewhere else ""
     if settings.server is None:
-        return True, said[settings.web], ""
+        return True, said[settings.web] + besides, ""
     at = settings.server.label
     if settings.web == "off":
-        return True, f"the web is off: nothing is reached but the model's server at {at}", ""
-    return True, f"{said[settings.web]}; the model's server is at {at}", ""
+        return True, f"the web is off: nothing is reached but the model's server at {at}{besides}", ""
+    return True, f"{said[settings.web]}; the model's server is at {at}{besides}", ""
 
 
 def _at_server(server: Address, model: str) -> _Result:
@@ -272,6 +292,7 @@ _CHECKS: dict[str, Callable[[Settings], _Result]] = {
     "library": _library,
     "journal": _journal,
     "network": _network,
+    "library's place": _library_place,
     "web search": _web_search,
     "web pages": _web_pages,
     "downloads": _downloads,

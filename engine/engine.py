@@ -38,6 +38,7 @@ from engine.protocol import (
     Marked,
     ModelLoaded,
     ModelLoading,
+    Network,
     OpenPage,
     OpenSession,
     PageOpened,
@@ -479,6 +480,8 @@ class Engine:
             if name not in self._libraries:
                 self._settings.prepare()
                 self._libraries[name] = Library(self._settings.libraries_dir, name, embedder=self._embedder)
+                if entry := self._libraries[name].network():
+                    self._tell(Network(entry))
             return self._libraries[name]
 
     def _one(self, name: str) -> Library:

@@ -42,6 +42,8 @@ def _described(folder: Path, name: str, embedder: Embedder | None) -> Iterator[s
             f"{name}: {_count(now.documents, 'file')}, {_count(now.chunks, 'chunk')}, {now.embedded:,} with vectors{share},"
             f" {_count(now.failures, 'failure')}, {library.size() / 1e6:,.1f} MB"
         )
+        if (place := library.at()).remote:
+            yield f"  at        {clean_line(place.uri, 1000)}"
         for root in places.roots:
             yield f"  root      {_shown(root)}"
         for path in places.left_out:

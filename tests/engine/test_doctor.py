@@ -11,6 +11,7 @@ import pytest
 from engine.doctor import Check, checks
 from engine.sessions import Journal
 from engine.settings import Settings, load_settings
+from engine.sources.library import Library
 from tests.engine.model import tiny
 from tests.engine.story import FIRST, stamped
 
@@ -121,3 +122,18 @@ def test_every_feature_that_could_use_the_network_is_listed(settings: Settings) 
     assert "after asking" in on["network"].detail
     assert on["web search"].detail == "used: queries go to SearXNG at searx.lan:8888"
     assert look(replace(settings, search_engine="auto"))["web search"].ok is False
+
+
+def test_a_library_that_is_kept_elsewhere_is_named_with_its_host(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    assert look(settings)["library's place"] == Check("library's place", True, "on this computer")
+    Library(settings.libraries_dir, settings.library).move("s3://shelves/mine")
+    place, network = look(settings)["library's place"], look(settings)["network"]
+    assert place.ok is False and "AWS_ACCESS_KEY_ID" in place.fix
+    assert "s3://shelves/mine, reached at 127.0.0.1:1" in place.detail and "except for the library" in network.detail
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    assert look(settings)["library's place"].ok

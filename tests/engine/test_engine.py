@@ -35,6 +35,7 @@ from engine.protocol import (
     LibraryOpened,
     Marked,
     ModelLoaded,
+    Network,
     Observed,
     OpenPage,
     OpenSession,
@@ -55,6 +56,7 @@ from engine.protocol import (
 )
 from engine.sessions import Journal
 from engine.settings import Settings
+from engine.sources.library import Library
 from tests.engine.running import PATIENCE, QUESTION, SEARCHES, STORY, Paced, Talk, act, settings_in, stock
 from tests.engine.sources.library.hashing import HashEmbedder
 
@@ -494,3 +496,17 @@ def test_close_while_a_question_is_answered_keeps_every_finished_turn(settings: 
     last = written[-1]
     assert isinstance(last, RunEnded) and last.why == "stopped"
     assert one.told[-1] == last
+
+
+def test_a_library_that_is_kept_elsewhere_is_in_the_ledger(
+    settings: Settings, talk: Converse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    Library(settings.libraries_dir, "far").move("s3://shelves/mine")
+    one = talk()
+    one.ask(Search("keeper", "far"), SearchResults)
+    one.ask(Search("keeper", "far"), SearchResults)
+    entries = [each.entry for each in one.of(Network)]
+    assert [(each.purpose, each.host, each.url) for each in entries] == [
+        ("library", "127.0.0.1:1", "s3://shelves/mine")
+    ]

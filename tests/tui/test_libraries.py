@@ -91,3 +91,13 @@ def test_what_is_removed_stays_away_until_it_is_indexed_by_name(
 def test_what_no_library_knows_cannot_be_removed(tmp_path: Path, notes: Path) -> None:
     done = run(tmp_path, "--remove", "/nowhere")
     assert done.exit_code == 1 and "knows nothing of /nowhere" in done.stderr
+
+
+def test_a_place_elsewhere_is_remembered_and_refused_where_the_chunks_would_be_lost(
+    tmp_path: Path, notes: Path
+) -> None:
+    refused = run(tmp_path, "--at", "s3://shelves/mine", str(notes))
+    assert refused.exit_code == 1 and "--rebuild" in refused.output
+    odd = run(tmp_path, "--at", "s3://key:word@shelves/mine", str(notes))
+    assert odd.exit_code == 1 and "word@" not in odd.output and "environment" in odd.output
+    assert run(tmp_path, "--at", "local", "--status").exit_code == 2

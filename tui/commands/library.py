@@ -16,6 +16,9 @@ from tui.commands.common import json_option, library_option, some, talk
 @click.option("--re-embed", "re_embed", is_flag=True, help="Make all vectors anew, with the embedder of the settings.")
 @click.option("--yes", is_flag=True, help="Do not ask whether to --re-embed.")
 @click.option("--watch", is_flag=True, help="Go on, and take in every change, until ctrl+c.")
+@click.option(
+    "--at", metavar="URI", help="Keep the index at s3://, gs://, az:// or db://…, or local again. Remembered."
+)
 @click.option("--status", is_flag=True, help="What the libraries hold.")
 @click.option("--failures", is_flag=True, help="Every file that could not be read, why, and what would help.")
 @click.option("--remove", metavar="PATH", help="Take a file or folder out of the library. It stays on disk.")
@@ -29,6 +32,7 @@ def index(
     re_embed: bool,
     yes: bool,
     watch: bool,
+    at: str | None,
     status: bool,
     failures: bool,
     remove: str | None,
@@ -42,22 +46,33 @@ def index(
 
     if library is not None and "," in library and not (status or failures):
         raise click.UsageError("One library is indexed at a time: name one with --library.")
-    if re_embed and (paths or rebuild or watch or status or failures or remove is not None):
+    if re_embed and (paths or rebuild or watch or at or status or failures or remove is not None):
         raise click.UsageError("--re-embed stands alone.")
     if yes and not re_embed:
         raise click.UsageError("--yes belongs to --re-embed.")
     if (status or failures or remove is not None) and (
-        paths or rebuild or watch or json or status + failures + (remove is not None) > 1
+        paths or rebuild or watch or json or at or status + failures + (remove is not None) > 1
     ):
         raise click.UsageError("--status, --failures and --remove PATH stand alone.")
     if status or failures or remove is not None:
         _look(ctx, library, failures, remove)
         return
+    if at is not None:
+        _move(ctx, library, at, rebuild)
     if re_embed:
         talk(ctx, json, lambda conversation: conversation.reembed(Reembed(library or ""), yes=yes), library=library)
         return
     command = IndexPaths(tuple(each for path in paths for each in _matches(path)), library or "", rebuild, watch)
     talk(ctx, json, lambda conversation: conversation.index(command), library=library)
+
+
+def _move(ctx: click.Context, library: str | None, uri: str, again: bool) -> None:
+    """Note where the library's index is to be kept."""
+    from engine.sources.library import Library
+
+    settings, _ = ctx.obj(library=library)
+    settings.prepare()
+    Library(settings.libraries_dir, settings.library).move(uri, again=again)
 
 
 def _since(_: click.Context, __: click.Parameter, value: str | None) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.clean import clean_line
 from engine.errors import EmbedderMissing, LibraryCorrupt, LibraryError, LibraryLocked, NotFound
-from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, LibraryOpened, ReembedCost
+from engine.protocol import FileFailure, Hit, IndexEnded, IndexProgress, LibraryOpened, NetworkEntry, ReembedCost
 from engine.sources.base import Document
 from engine.sources.library.documents import Documents, Record
 from engine.sources.library.embed import Embedder, MiniLM
@@ -19,6 +19,10 @@ from engine.sources.library.filters import Filters
 from engine.sources.library.heavy import load_lancedb
 from engine.sources.library.ingest import Ingest, recipe
 from engine.sources.library.lock import writing
+from engine.sources.library.place import Place, host
+from engine.sources.library.place import at as place_at
+from engine.sources.library.place import load as load_place
+from engine.sources.library.place import save as save_place
 from engine.sources.library.precision import describe
 from engine.sources.library.query import parse
 from engine.sources.library.recall import SHOWN, Recall, from_json, known_items
@@ -27,6 +31,9 @@ from engine.sources.library.search import PARTS, Found, Part, search
 from engine.sources.library.table import Table
 from engine.sources.library.vectors import PRECISION
 from engine.sources.library.watch import watching
+
+_PLACE = "place.json"
+"""The file, in the library's folder, that says where its chunks are."""
 
 RECALL = "recall"
 """The fact under which the last measured recall is remembered."""
@@ -68,8 +75,13 @@ class Library:
         self._embedder = embedder or MiniLM()
         self._roots = Roots(home / "roots.json")
         self._documents = Documents(home / "documents.db")
+        self._at: Place | None = None
         self._table = Table(
-            home / "chunks", self._embedder.dimensions, self._embedder.name, current=lambda: self._fact(_TABLE)
+            home / "chunks",
+            self._embedder.dimensions,
+            self._embedder.name,
+            place=self.at,
+            current=lambda: self._fact(_TABLE),
         )
         self._lock = home / "writer.lock"
 
@@ -166,6 +178,12 @@ class Library:
                 with suppress(OSError):  # another process may just have tidied it away
                     total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118
         return total
+
+    def at(self) -> Place:
+        """Where the chunks are kept. Raises LibraryCorrupt."""
+        if self._at is None:
+            self._at = load_place(self._home / _PLACE)
+        return self._at
 
     def places(self) -> Places:
         """Where indexing looks, and what was taken out by hand."""
@@ -290,12 +308,52 @@ class Library:
             if self._table.exists():
                 self._embedder.query("warm")
                 old, new = self._table.foreign() or self._embedder.name, self._embedder.name
-                name = f"chunks-{time.time_ns():x}"
+                name = f"{self.at().table}-{time.time_ns():x}"
                 self._table.renew(name)
                 self._documents.switch(recipe(old), recipe(new), {_TABLE: name, PRECISION: ""})
             report = self._ingest((), progress, cancelled)
             self._table.drop_others()
             return report
+
+    def network(self) -> NetworkEntry | None:
+        """What the ledger of the network should say of this library; None where its chunks are in its folder.
+
+        LanceDB's own requests are made by its native part, which tells nobody of them: one entry stands for all.
+        """
+        try:
+            place = self.at()
+        except LibraryCorrupt:
+            return None  # whoever uses the library is told
+        if not place.remote:
+            return None
+        result = "LanceDB reads and writes there by itself while the library is used"
+        return NetworkEntry(time.time(), "library", "LANCEDB", place.uri, host(place), bytes=-1, result=result)
+
+    def move(self, uri: str, *, again: bool = False) -> Place:
+        """From now on keep the chunks at an address (``s3://bucket/path``), or in the library's folder for ``local``.
+
+        Where the library holds chunks already it must be said that they shall be made ``again``: they are thrown away
+        where they are, and the next indexing makes them at the new place. Raises LibraryError.
+        """
+        wanted = place_at(uri)
+        with writing(self._lock):
+            with suppress(LibraryCorrupt):
+                if self.at().uri == wanted.uri:
+                    return self.at()
+            if held := self._documents.totals().chunks if self._documents.exists() else 0:
+                if not again:
+                    raise LibraryError(
+                        f"The library {self._name!r} holds {held:,} chunks at another place.",
+                        "To make them again at the new one, with their vectors, add --rebuild.",
+                    )
+                with suppress(LibraryCorrupt):
+                    self._table.discard()
+                self._documents.forget_recipes()
+                self._documents.note(_TABLE, "")
+            self._table.close()
+            save_place(self._home / _PLACE, wanted)
+            self._at = wanted
+        return wanted
 
     def forget(self, path: Path) -> int:
         """Take a path and all below it out of the library: how many documents. Files are not touched.
@@ -324,6 +382,7 @@ class Library:
         """Let go of all files. The next use opens them again."""
         self._table.close()
         self._documents.close()
+        self._at = None
 
     def _ingest(
         self,

@@ -36,6 +36,9 @@ RRF_K = 10
 EXACT_DEPTH = 200
 """Rows with all the parts of a name that are looked through for the name itself."""
 
+PHRASE_DEPTH = 5000
+"""Rows with the words of a phrase that are looked through for the phrase itself."""
+
 MOST_HELD = 1000
 """Rows with a phrase that are named one by one from then on, so that the whole table is read for it only once."""
 
@@ -87,8 +90,7 @@ def search(
         where = _within(within, [each.id for each in known])
     held: list[Row] = []
     if query.phrases:
-        where = _and(where, *map(condition, query.phrases))
-        held = table.rows(where, MOST_HELD)
+        held, where = phrase_rows(query.phrases, where, table)
         if len(held) < MOST_HELD:
             where = _in("id", [row.id for row in held])
     if query.phrases and not held:
@@ -176,6 +178,18 @@ def exact_rows(query: Query, where: str, table: Table, documents: Documents) -> 
             begins |= {row.id: row for row in sorted(first, key=lambda row: files.index(row.document))}
     ordered = sorted(found.values(), key=lambda row: (-held[row.id], -row.score, row.id))
     return list((begins | {row.id: row for row in ordered}).values())[:DEPTH]
+
+
+def phrase_rows(phrases: Sequence[str], where: str, table: Table) -> tuple[list[Row], str]:
+    """Rows that hold the phrases as they are written, MOST_HELD at most, and the condition that such rows meet.
+
+    The full-text index is asked first. Where it cannot tell, or finds none, the whole table is read.
+    """
+    found = table.holding(phrases, PHRASE_DEPTH, where) or ()
+    patterns = [holds(each) for each in phrases]
+    held = [row for row in found if all(each.search(row.text) for each in patterns)]
+    where = _and(where, *map(condition, phrases))
+    return (held[:MOST_HELD] if held else table.rows(where, MOST_HELD)), where
 
 
 def _vector(embedder: Embedder, text: str) -> Vectors | None:

@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import LibraryCorrupt, LibraryError
 from engine.sources.library.documents import REBUILD
 from engine.sources.library.heavy import load_lancedb
+from engine.sources.library.place import Place, host, options, region_of_service
+from engine.sources.library.words import full_text
 
 if TYPE_CHECKING:
     from engine.sources.library.embed import Vectors
 
 
-_NAME = "chunks"
+_ANOTHER = "it was made by another version"
+_NOT_AWAY = (_ANOTHER, "was not found", "Not found")
+"""What is told of a table that can be reached, but must be made again."""
+
+_FULL_TEXT = "words_2"
+"""The name of the full-text index. Another way to cut words gets another one, so that tidying notices an old index."""
+
 _INDEX_VECTORS_FROM = 50_000
 """Vectors. Below, comparing with every one is exact and takes milliseconds."""
 
@@ -72,7 +80,9 @@ class Counts:
 
 
 class Table:
-    """The chunk table of one library. Safe to use from several threads; one process writes, any number read.
+    """The chunk table of one library, in ``folder`` unless its ``place`` is another.
+
+    Safe to use from several threads; one process writes, any number read.
 
     ``model`` names the embedder that vectors are made and asked with; those of a table made for another one are kept,
     and cannot be asked. ``current`` tells the table's name whenever it is used, so that :meth:`renew` can make another
@@ -86,9 +96,11 @@ class Table:
         model: str,
         *,
         index_vectors_from: int = _INDEX_VECTORS_FROM,
+        place: Callable[[], Place] = Place,
         current: Callable[[], str] = lambda: "",
     ) -> None:
         self._folder = folder
+        self._place = place
         self._index_vectors_from = index_vectors_from
         self._dimensions = dimensions
         self._model = model
@@ -101,8 +113,15 @@ class Table:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
     def exists(self) -> bool:
-        """Whether there is a table on disk, readable or not. Cheap."""
-        return self._folder.exists()
+        """Whether there is a table, readable or not. Cheap on disk; elsewhere it may ask."""
+        place = self._place()
+        if not place.remote:
+            return self._folder.exists()
+        if self._table is not None:
+            return True
+        with self._telling(place):
+            load_lancedb()
+            return self._name(place) in self._connect(place.uri).list_tables().tables
 
     def foreign(self) -> str:
         """The embedder that the vectors are of, where it is another one; else empty."""
@@ -143,6 +162,26 @@ class Table:
         """Rows that meet a condition, in no order."""
         with self._use() as table:
             return _rows(_where(table.search(), where).select(list(_COLUMNS)).limit(limit).to_arrow())
+
+    def holding(self, phrases: Sequence[str], limit: int, where: str = "") -> list[Row] | None:
+        """Rows in which the full-text index finds all of these phrases, whatever the forms of their words.
+
+        None where it cannot tell: the phrases are of words it leaves out, stand in ``limit`` rows or more, or the
+        table is an old one, whose index keeps no positions.
+        """
+        with self._use() as table:
+            from lancedb.query import BooleanQuery, Occur, PhraseQuery
+
+            every = [(Occur.MUST, PhraseQuery(_words(each), "words")) for each in phrases]
+            search = table.search(BooleanQuery(every) if len(every) > 1 else every[0][1], query_type="fts")
+            search = _where(search, where).select([*_COLUMNS, "_score"]).limit(limit)
+            try:
+                found = _rows(search.to_arrow())
+            except (RuntimeError, ValueError) as error:
+                if "position" in str(error).lower():
+                    return None
+                raise
+        return found if 0 < len(found) < limit else None
 
     def pending(self, limit: int) -> list[Row]:
         """Rows that have no vector yet."""
@@ -205,7 +244,7 @@ class Table:
         with self._use() as old:
             import pyarrow as pa
 
-            fresh = self._make(self._connect(self._folder), name)
+            fresh = self._make(self._connect(self._place().uri or self._folder), name)
             schema, kept = fresh.schema, [each for each in fresh.schema.names if each not in ("vector", "embedded")]
 
             def emptied() -> Iterator[Any]:
@@ -220,12 +259,13 @@ class Table:
             fresh.optimize()
 
     def drop_others(self) -> None:
-        """Let go of every table that is not the current one."""
+        """Let go of every table of this library that is not the current one."""
         if self.exists():
             with self._use():
-                connection = self._connect(self._folder)
+                place = self._place()
+                connection = self._connect(place.uri or self._folder)
                 for each in connection.list_tables().tables:
-                    if each != self._opened:
+                    if each != self._opened and each.startswith(place.table):
                         connection.drop_table(each)
 
     def tidy(self) -> None:
@@ -233,9 +273,12 @@ class Table:
         with self._use(create=True) as table:
             from lancedb.index import IvfSq
 
+            _renew_full_text(table)
             embedded = table.count_rows("embedded")
             if embedded >= self._index_vectors_from and not 0 < _parts(table, "vector") <= _MOST_PARTS:
                 table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
+            if self._place().service:
+                return
             try:
                 # Never with delete_unverified: that removes what another process may just be writing.
                 table.optimize(cleanup_older_than=_OLD)
@@ -246,7 +289,12 @@ class Table:
     def discard(self) -> None:
         """Throw the table away, readable or not."""
         self.close()
-        if self._folder.is_dir() and not self._folder.is_symlink():
+        place = self._place()
+        if place.remote:
+            if self.exists():
+                with self._telling(place):
+                    self._connect(place.uri).drop_table(self._name(place))
+        elif self._folder.is_dir() and not self._folder.is_symlink():
             shutil.rmtree(self._folder)
         else:
             self._folder.unlink(missing_ok=True)
@@ -259,55 +307,84 @@ class Table:
 
     @contextmanager
     def _use(self, *, create: bool = False) -> Iterator[Any]:
-        """The open table, with whatever the library below raises told as LibraryCorrupt."""
-        try:
-            name = self._current() or _NAME
+        """The open table."""
+        place = self._place()
+        with self._telling(place):
+            name = self._name(place)
             with self._lock:
                 if self._table is None or self._opened != name:
-                    self._table, self._opened = self._open(name, create), name
+                    self._table, self._opened = self._open(place, name, create), name
                 table = self._table
             yield table
+
+    @contextmanager
+    def _telling(self, place: Place) -> Iterator[None]:
+        """Tell whatever the library below raises as LibraryCorrupt, or as LibraryError where it may only be away."""
+        try:
+            yield
         except (RuntimeError, OSError, ValueError) as error:
             if any(sign in str(error) for sign in _FULL):
                 raise LibraryError("The disk is full.", "Make room on it and index again.") from error
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            if place.remote and not any(sign in reason for sign in _NOT_AWAY):
+                hint = f"Is {host(place)} reachable, and do the keys in the environment open it?"
+                raise LibraryError(f"The library's index at {place.uri} cannot be used: {reason}", hint) from error
             raise LibraryCorrupt(f"The library's index cannot be used: {reason}", REBUILD) from error
 
-    def _open(self, name: str, create: bool) -> Any:
+    def _name(self, place: Place) -> str:
+        """What the table in use is called: as its place says, until it was renewed."""
+        return self._current() or place.table
+
+    def _open(self, place: Place, name: str, create: bool) -> Any:
         load_lancedb()
+        where = place.uri or self._folder
         if create and not self.exists():
-            self._create(name)
-        table = self._connect(self._folder).open_table(name)
+            self._create(place, name)
+        table = self._connect(where).open_table(name)
         if _but_vectors(table.schema) != _but_vectors(self._schema()):
-            raise RuntimeError("it was made by another version")
+            raise RuntimeError(_ANOTHER)
+        if create and place.remote:
+            self._index(table)  # a kill may have come between making the table and its indexes
         self._made_with = _embedder(table.schema)
         return table
 
-    def _create(self, name: str) -> None:
-        """Make the table with its indexes beside its place, then put it there: it exists whole or not at all."""
-        fresh = self._folder.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)
+    def _create(self, place: Place, name: str) -> None:
+        """Make the table with its indexes. On disk that is done beside its place: it exists whole or not at all."""
+        fresh = place.uri or self._folder.with_suffix(".new")
+        if isinstance(fresh, Path):
+            shutil.rmtree(fresh, ignore_errors=True)
         self._make(self._connect(fresh), name)
-        fresh.rename(self._folder)
+        if isinstance(fresh, Path):
+            fresh.rename(self._folder)
 
     def _make(self, connection: Any, name: str) -> Any:
         """An empty table with its indexes."""
-        from lancedb.index import FTS, BTree
-
         table = connection.create_table(name, schema=self._schema())
-        # ICU finds words where no spaces are, as in Japanese. No positions: phrases are not searched.
-        text = FTS(base_tokenizer="icu", with_position=False, stem=True, remove_stop_words=True, ascii_folding=True)
-        table.create_index("words", config=text)
-        for column in ("id", "document", "hash"):
-            table.create_index(column, config=BTree())
+        self._index(table)
         return table
 
-    def _connect(self, folder: Path) -> Any:
+    def _index(self, table: Any) -> None:
+        """Make the indexes that a table has from the beginning on, as far as they are missing."""
+        from lancedb.index import BTree
+
+        there = {column for index in table.list_indices() for column in index.columns}
+        if "words" not in there:
+            table.create_index("words", config=full_text(), name=_FULL_TEXT)
+        for column in {"id", "document", "hash"} - there:
+            table.create_index(column, config=BTree())
+
+    def _connect(self, where: Path | str) -> Any:
         import lancedb
 
         caches = lancedb.Session(index_cache_size_bytes=_INDEX_CACHE, metadata_cache_size_bytes=_METADATA_CACHE)
         # Readers in other processes look for new commits when what they know is older than this.
-        return lancedb.connect(folder, read_consistency_interval=timedelta(seconds=2), session=caches)
+        fresh = timedelta(seconds=2)
+        if isinstance(where, Path):
+            return lancedb.connect(where, read_consistency_interval=fresh, session=caches)
+        told = options(self._place())
+        if where.startswith("db://"):  # the key it takes from the environment itself
+            return lancedb.connect(where, region=region_of_service(), read_consistency_interval=fresh)
+        return lancedb.connect(where, read_consistency_interval=fresh, session=caches, storage_options=told)
 
     def _schema(self) -> Any:
         import pyarrow as pa
@@ -341,6 +418,16 @@ def _but_vectors(schema: Any) -> list[tuple[str, Any]]:
 
 
 _COLUMNS = ("document", "number", "heading", "first", "last", "start", "end", "text", "hash", "vector")
+
+
+def _renew_full_text(table: Any) -> None:
+    """Replace an index that cuts words in an earlier way, the new one first: searching goes on."""
+    names = [index.name for index in table.list_indices() if index.columns == ["words"]]
+    if _FULL_TEXT not in names:
+        table.create_index("words", config=full_text(), name=_FULL_TEXT)
+    for name in names:
+        if name != _FULL_TEXT:
+            table.drop_index(name)
 
 
 def _words(text: str) -> str:

@@ -173,7 +173,10 @@ def _work(jobs: Connection, answers: Connection, embedder: Embedder, seconds: fl
     """A reader: answers each file with a reading, until no more can come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for who started it, and that one ends it
     _be_modest()
-    answers.send(None)  # it could be started
+    try:
+        answers.send(None)  # it could be started
+    except OSError:
+        return  # whoever started it is gone already
     with Path(os.devnull).open("w") as nowhere:
         while True:
             try:

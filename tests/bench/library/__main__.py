@@ -81,14 +81,15 @@ def _ingest(documents: Path, trees: Path, chunks: int) -> str:
 
 def _scale(sizes: list[scale.Size], real: int) -> str:
     head = ["chunks", "text p50 / p95", "a phrase", "all vectors", "IVF_SQ", "recall of IVF_SQ", "all to IVF_SQ"]
-    head += ["tidy s", "IVF_SQ s", "disk MB"]
+    head += ["tidy s", "IVF_SQ s", "tidy MB", "search MB", "disk MB"]
     rows = []
     for size in sizes:
         times = [
             f"{p50 * 1000:.1f} / {p95 * 1000:.1f}" for p50, p95 in (size.text, size.phrase, size.flat, size.indexed)
         ]
         figures = [f"{size.recall:.3f}", f"{size.flat[0] / size.indexed[0]:.1f}"]
-        builds = [f"{size.text_build:.1f}", f"{size.vector_build:.1f}", f"{size.megabytes:.0f}"]
+        builds = [f"{size.text_build:.1f}", f"{size.vector_build:.1f}"]
+        builds += [f"{figure:,.0f}" for figure in (size.tidy_peak, size.search_peak, size.megabytes)]
         rows.append([f"{size.chunks:,}", *times, *figures, *builds])
     return (
         f"Times in ms for 10 hits. {real:,} of the texts are real, the rest the same again with a number in front; "

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pytest
+from lancedb.index import FTS
 
 from engine.sources.library.table import Row, Table
 
@@ -66,3 +68,37 @@ def test_with_an_index_over_many_vectors_the_nearest_are_still_found(table: Tabl
     for place in range(0, 720, 24):
         nearest = table.search_vector(values[place], 3)[0]
         assert nearest.id == f"d{place // 120}:{place % 120}"
+
+
+def told(*texts: str) -> list[Row]:
+    return [Row("d", place, "", 1, 1, 0, len(text), text, f"h{place}") for place, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("word", ["dog", "cat", "minutes", "care", "path", "gear"])
+def test_a_word_that_is_a_filler_only_in_another_language_is_found(table: Table, word: str) -> None:
+    table.replace(["d"], told("The dog and the cat wait for minutes.", "Take care of os.path_gear.", "Nothing."))
+    assert [word in row.text for row in table.search_text(word, 5)] == [True]
+    assert table.search_text("the", 5) == []
+
+
+def test_the_index_tells_which_rows_have_a_phrase_or_that_it_cannot(table: Table) -> None:
+    table.replace(["d"], told("a dog on the mat", "a mat for the dog", "The DOG on\nthe mats", "to be or not to be"))
+    found = table.holding(["dog on the mat"], 10)
+    assert found is not None and {row.number for row in found} == {0, 2}
+    assert table.holding(["to be or not to be"], 10) is None
+    assert table.holding(["dog"], 3) is None, "there may be more"
+    both = table.holding(["dog on the mat", "the mats"], 10, "number > 0")
+    assert both is not None and [row.number for row in both] == [2]
+
+
+def test_tidying_brings_an_index_of_an_earlier_make_up_to_now(table: Table, tmp_path: Path) -> None:
+    table.replace(["d"], told("a dog on the mat"))
+    made = lancedb.connect(tmp_path / "chunks").open_table("chunks")
+    for index in made.list_indices():
+        if index.columns == ["words"]:
+            made.drop_index(index.name)
+    made.create_index("words", config=FTS(base_tokenizer="icu", with_position=False))
+    table.close()
+    assert table.search_text("dog", 5) == [] and table.holding(["dog on"], 5) is None
+    table.tidy()
+    assert len(table.search_text("dog", 5)) == 1 and table.holding(["dog on the mat"], 5)
