@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from engine import fork, replay
+from engine import fork, replay, steering
 from engine.agent import formats
-from engine.agent.loop import Controls, Run
+from engine.agent.loop import Bill, Controls, Run
 from engine.browser.pages import PagePool
 from engine.browser.tools import Browser
 from engine.caches import Caches
 from engine.clean import clean_line
 from engine.errors import DeepSearchError, LibraryError, SessionError
+from engine.history import History
 from engine.model.base import LanguageModel, Sampling
 from engine.models import Shelf, is_for_shelf
 from engine.online import Guard, MakeFetcher, Online
@@ -34,7 +34,6 @@ from engine.protocol import (
     IndexEnded,
     IndexPaths,
     IndexPaused,
-    Mark,
     Marked,
     ModelLoaded,
     ModelLoading,
@@ -45,6 +44,9 @@ from engine.protocol import (
     PauseIndex,
     Policy,
     PolicySet,
+    Price,
+    Priced,
+    Redo,
     Reembed,
     RunEnded,
     RunStarted,
@@ -54,10 +56,13 @@ from engine.protocol import (
     SetMark,
     SetMasking,
     SetWeb,
+    ShowPrompt,
     Shutdown,
     Stop,
+    Undo,
     WebMode,
 )
+from engine.readings import Readings
 from engine.recorder import Recorder
 from engine.reins import Reins
 from engine.sessions import Journal
@@ -120,6 +125,8 @@ class Engine:
         self._said: list[Event] = []  # marks and policies set before there was one
         self._policy = settings.policy
         self._caches = Caches(settings)
+        self._reading = threading.Lock()
+        self._read_last: tuple[str, Readings] = ("", Readings())
         self._reins: Reins | None = None  # of the indexing under way
         self._closing = threading.Event()
         self._online = Online(settings, emit, guard, fetcher)
@@ -149,17 +156,12 @@ class Engine:
             case AnswerNow():
                 if self._controls is not None:
                     self._controls.answer_now.set()
-            case SetMasking(policy):
-                self._policy = policy
-                with self._priced():
-                    if self._controls is not None:
-                        self._controls.policy = self._batched(policy, self._model)
-                    self._tell(PolicySet(policy))
-            case SetMark(observation, mark):
-                with self._priced(observation, mark):
-                    if self._controls is not None:
-                        self._controls.marks[observation] = mark
-                    self._tell(Marked(observation, mark))
+            case SetMasking() | SetMark() | Undo() | Redo():
+                self._steer(command)
+            case Price():
+                self._start(self._preview, command)
+            case ShowPrompt():
+                self._start(self._show_prompt, command)
             case SetWeb("off"):
                 self._online.set("off")
             case SetWeb(mode):
@@ -196,14 +198,72 @@ class Engine:
             case _ if is_for_shelf(command):
                 self._shelf.handle(command)
 
-    @contextmanager
-    def _priced(self, observation: int = 0, mark: Mark = "none") -> Iterator[None]:
-        """Tell what a change to the masking will cost, if a run is there to pay for it."""
-        run, controls = self._run, self._controls
-        before = Controls(controls.policy, dict(controls.marks)) if controls is not None else None
-        yield
-        if run is not None and before is not None and run.controls is controls:
-            self._tell(run.price(before, observation, mark))
+    def _steer(self, command: steering.Steer) -> None:
+        """Change marks or policy, write that down, and tell what it will cost if a run is there to pay for it."""
+        run, controls, recorder = self._run, self._controls, self._recorder
+        policy = self._policy
+        if isinstance(command, SetMasking):
+            self._policy = command.policy
+            policy = self._batched(command.policy, self._model)
+        events = steering.changes(command, recorder.history if recorder is not None else History(), policy)
+        if not events:
+            self._emit(Failed("NothingToUndo", f"There is nothing to {type(command).__name__.lower()}."))
+            return
+        before = steering.copy(controls) if controls is not None else None
+        for event in events:
+            if isinstance(event, PolicySet) and not isinstance(command, SetMasking):
+                self._policy = event.policy
+            if controls is not None:
+                steering.apply(controls, event)
+            self._tell(event)
+        if run is not None and before is not None and controls is not None and run.controls is controls:
+            bill = run.price(before, controls)
+            first = events[0]
+            what = (first.observation, first.mark) if isinstance(first, Marked) else (0, "none")
+            also = tuple(each.observation for each in events[1:] if isinstance(each, Marked))
+            self._tell(Priced(*what, bill.frees, bill.reads, bill.seconds, also=also))
+
+    def _preview(self, command: Price) -> None:
+        """Tell what a change would cost, to nobody but who asked: it is not part of the session."""
+        run, recorder = self._run, self._recorder
+        policy = self._batched(command.policy, self._model) if command.policy is not None else None
+        exact = True
+        if run is not None:
+            before = steering.copy(run.controls)
+            bill = run.price(before, steering.asked(command, before, policy))
+        elif recorder is not None:
+            readings = self._readings(recorder.session)
+            before = Controls(readings.past.policy, dict(readings.past.marks))
+            after = steering.asked(command, before, policy)
+            bill, exact = steering.idle_bill(readings, self._model, before, after)
+        else:
+            bill, exact = Bill(0, 0, 0.0), False
+        told = Priced(
+            command.observation,
+            command.mark,
+            bill.frees,
+            bill.reads,
+            bill.seconds,
+            preview=True,
+            exact=exact,
+            also=command.also,
+            policy=command.policy,
+        )
+        self._emit(replace(told, session=recorder.session, run=recorder.run) if recorder is not None else told)
+
+    def _show_prompt(self, command: ShowPrompt) -> None:
+        readings = self._readings(command.session)
+        place = readings.place(command.for_run, command.for_turn) if command.place < 0 else command.place
+        self._emit(readings.shown(place))
+
+    def _readings(self, session: str) -> Readings:
+        """What the model read in a session so far. That of the last one asked for is kept, and goes on."""
+        with self._reading:
+            if self._read_last[0] != session:
+                self._read_last = (session, Readings())
+            readings = self._read_last[1]
+            readings.hear(self._open_journal().events(session, after=readings.seq))
+            return readings
 
     def close(self) -> None:
         """Stop what runs, finish writing, free everything."""
@@ -353,6 +413,7 @@ class Engine:
             max_turns,
             resumed=isinstance(command, Continue),
             web=web,
+            system=run.system,
             advice=run.advice().text,
         )
 
@@ -361,7 +422,7 @@ class Engine:
                 self._free(controls)  # first: who hears of the end may ask again at once
             self._emit(event)
 
-        return run, Recorder(journal, session, run_number, tell), started
+        return run, Recorder(journal, session, run_number, tell, past.history), started
 
     def _batched(self, policy: Policy, model: LanguageModel | None) -> Policy:
         """The policy with batches where each edit of the cache is dear, unless the user chose otherwise."""
@@ -400,7 +461,7 @@ class Engine:
         for event in events:
             self._emit(event)
         past = replay.past_of(events)
-        self._at_hand(Recorder(journal, session, past.run, self._emit))
+        self._at_hand(Recorder(journal, session, past.run, self._emit, past.history))
         self._emit(SessionOpened(journal.title(session), past.unfinished, session=session))
 
     def _index(self, command: IndexPaths | Reembed, reins: Reins) -> None:

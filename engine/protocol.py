@@ -14,7 +14,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -31,6 +31,9 @@ State = Literal["live", "masked", "pinned", "kept"]
 
 Mark = Literal["pin", "mask", "unmask", "none"]
 """What the user said about one observation; ``none`` takes an earlier word back."""
+
+Change = Literal["said", "undone", "redone", "advised"]
+"""How a mark or policy came about: said by the user, by taking a change back or making it again, or by following advice."""
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -122,6 +125,21 @@ class SegmentTokens:
     kind: SegmentKind
     tokens: int
     observation: int = 0
+
+
+@dataclass(frozen=True)
+class PromptSegment:
+    """A piece of what the model read at one turn, with its text. ``turn`` is the one it came from, 0 for none.
+
+    ``masked``: left out of the view; ``tokens`` is what it would have taken, and its text is not told.
+    """
+
+    kind: SegmentKind
+    text: str
+    tokens: int
+    observation: int = 0
+    turn: int = 0
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -344,10 +362,43 @@ class SetMasking(Command):
 
 @dataclass(frozen=True)
 class SetMark(Command):
-    """Pin, mask or unmask one observation by hand, from the next turn on."""
+    """Pin, mask or unmask one observation by hand, and those in ``also`` with it, from the next turn on."""
 
     observation: int
     mark: Mark
+    also: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Price(Command):
+    """Tell what a change would cost, without making it: a mark as :class:`SetMark` has it, or else a policy."""
+
+    observation: int = 0
+    mark: Mark = "none"
+    also: tuple[int, ...] = ()
+    policy: Policy | None = None
+
+
+@dataclass(frozen=True)
+class Undo(Command):
+    """Take the last change of marks or policy in this run back."""
+
+
+@dataclass(frozen=True)
+class Redo(Command):
+    """Make the change again that was taken back last."""
+
+
+@dataclass(frozen=True)
+class ShowPrompt(Command):
+    """Tell what the model read. ``place`` counts the session's readings from 0; -1: the last one of this run and turn,
+    0 for the last of each.
+    """
+
+    session: str
+    for_run: int = 0
+    for_turn: int = 0
+    place: int = -1
 
 
 @dataclass(frozen=True)
@@ -603,7 +654,9 @@ class LibraryOpened(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """``advice``: what masking is expected to do in this run, in a sentence."""
+    """``system`` is the system message that the model is given in this run, word for word. ``advice``: what masking is
+    expected to do in it, in a sentence.
+    """
 
     question: str
     policy: Policy
@@ -613,6 +666,7 @@ class RunStarted(Event):
     resumed: bool = False
     web: WebMode = "off"
     advice: str = ""
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -624,9 +678,13 @@ class TurnStarted(Event):
 
 @dataclass(frozen=True)
 class Decided(Event):
-    """The whole of the masking at this turn: one decision an observation, oldest first."""
+    """The whole of the masking at this turn: one decision an observation, oldest first, and the policy they came from.
+
+    Told again within a turn where a second try needed more room.
+    """
 
     decisions: tuple[Decision, ...]
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -634,6 +692,10 @@ class ViewBuilt(Event):
     """What the model is about to read. ``limit`` is its context, ``reserved`` the room for its reply.
 
     ``purpose``: the ``turn`` itself, or a narrow view of ``evidence`` alone, beside it.
+
+    ``texts`` are those that the run has not told before, in the order of its views, and ``places`` says for each segment
+    which of all of them it is: -1 the observation's own header or body, -2 not known, as a model behind a server does
+    not tell its template.
     """
 
     segments: tuple[SegmentTokens, ...]
@@ -641,6 +703,8 @@ class ViewBuilt(Event):
     limit: int
     reserved: int
     purpose: Literal["turn", "evidence"] = "turn"
+    texts: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -667,6 +731,9 @@ class CacheEdited(Event):
 class Priced(Event):
     """What a mark on an observation will cost at the next turn: ``frees`` tokens of the view (negative: it takes
     them), ``reads`` tokens more than without it, in about ``seconds`` at this run's speed (0: not measured yet).
+
+    ``preview``: it was only asked about, with ``also`` and ``policy`` as asked. ``exact`` is false where nothing is
+    loaded that knows what its cache holds: then ``reads`` and ``seconds`` are not known, and 0.
     """
 
     observation: int
@@ -674,6 +741,10 @@ class Priced(Event):
     frees: int
     reads: int
     seconds: float = 0.0
+    preview: bool = False
+    exact: bool = True
+    also: tuple[int, ...] = ()
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
@@ -747,7 +818,11 @@ class RunEnded(Event):
 
 @dataclass(frozen=True)
 class PolicySet(Event):
+    """``step`` and ``how`` as in :class:`Marked`."""
+
     policy: Policy
+    step: int = 0
+    how: Change = "said"
 
 
 @dataclass(frozen=True)
@@ -764,8 +839,35 @@ class Advised(Event):
 
 @dataclass(frozen=True)
 class Marked(Event):
+    """Changes made by one command have the same ``step``, which counts them in the session from 1 (0: not counted).
+
+    ``how``: the user said so, or took step ``step`` back, or made it again.
+    """
+
     observation: int
     mark: Mark
+    step: int = 0
+    how: Change = "said"
+
+
+@dataclass(frozen=True)
+class PromptShown(Event):
+    """What the model read at the event's run and turn, piece by piece: reading ``place`` of ``count`` in the session.
+
+    ``attempt`` counts the tries at one turn from 1. ``tokens``, ``limit`` and ``reserved`` are those of ``ViewBuilt``.
+    ``exact`` is false where not all of its text is known, and ``note`` says what is missing.
+    """
+
+    segments: tuple[PromptSegment, ...]
+    place: int
+    count: int
+    tokens: int
+    limit: int
+    reserved: int
+    purpose: Literal["turn", "evidence"] = "turn"
+    attempt: int = 1
+    exact: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -929,7 +1031,7 @@ def encode(message: Command | Event) -> str:
     """One line of JSON, without the newline. Non-ASCII stays readable; control characters are escaped."""
     if isinstance(message, Unknown):
         return json.dumps(dict(message.data) | {"kind": message.name}, ensure_ascii=False)
-    fields = {"kind": type(message).__name__} | dataclasses.asdict(message)
+    fields = {"kind": type(message).__name__} | _plain(message)
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -977,17 +1079,58 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _value(hint: Any, data: Any) -> Any:
     """``data`` as JSON gave it, turned into what the type ``hint`` says. Fields unknown here are ignored."""
-    if dataclasses.is_dataclass(hint):
-        hints = _hints(typing.cast(type, hint))
-        return typing.cast(Any, hint)(
-            **{name: _value(hints[name], value) for name, value in data.items() if name in hints}
-        )
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        item = typing.get_args(hint)[0]
-        return tuple(_value(item, value) for value in data)
-    if origin in (types.UnionType, typing.Union):
-        if data is None:
-            return None
-        return _value(next(arg for arg in typing.get_args(hint) if arg is not type(None)), data)
+    return _reader(hint)(data)
+
+
+def _same(data: Any) -> Any:
     return data
+
+
+@functools.cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """How to read a type. Found out once: a long session has a hundred thousand records in it."""
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return _record(typing.cast(type, hint))
+    if origin is tuple:
+        item = _reader(typing.get_args(hint)[0])
+        return tuple if item is _same else lambda data: tuple([item(value) for value in data])
+    if origin in (types.UnionType, typing.Union):
+        inner = _reader(next(arg for arg in typing.get_args(hint) if arg is not type(None)))
+        return lambda data: None if data is None else inner(data)
+    return _same
+
+
+def _record(cls: type) -> Callable[[Any], Any]:
+    readers = {name: _reader(hint) for name, hint in _hints(cls).items()}
+    nested = {name: reader for name, reader in readers.items() if reader is not _same}
+
+    def read(data: Any) -> Any:
+        known = data if data.keys() <= readers.keys() else {name: data[name] for name in data if name in readers}
+        for name in nested.keys() & known.keys():
+            known = {**known, name: nested[name](known[name])}
+        return cls(**known)
+
+    return read
+
+
+@functools.cache
+def _names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
+def _plain(value: Any) -> Any:
+    """A record as JSON can hold it: what ``dataclasses.asdict`` makes, without its copies."""
+    cls = type(value)
+    if cls in _PLAIN:
+        return value
+    if dataclasses.is_dataclass(cls):
+        return {name: _plain(getattr(value, name)) for name in _names(cls)}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return value

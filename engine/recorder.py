@@ -10,16 +10,28 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from engine.errors import SessionError
+from engine.history import History, remember
 from engine.protocol import Event, TurnStarted
 from engine.sessions import Journal
 
 
 class Recorder:
-    """The one writer of a session's events. Safe to use from several threads."""
+    """The one writer of a session's events. Safe to use from several threads.
 
-    def __init__(self, journal: Journal, session: str, run: int, emit: Callable[[Event], None]) -> None:
+    ``history`` is what the user changed in the session so far, and grows with it.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        session: str,
+        run: int,
+        emit: Callable[[Event], None],
+        history: History | None = None,
+    ) -> None:
         self.session = session
         self.run = run
+        self.history = history or History()
         self._journal = journal
         self._emit = emit
         self._lock = threading.Lock()
@@ -35,6 +47,7 @@ class Recorder:
             try:
                 self._journal.append(stamped)
                 self._seq += 1
+                self.history = remember(self.history, stamped)
             except SessionError:
                 if not anyway:
                     raise

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.context.transcript import Call, Exchange, Transcript, Turn
+from engine.history import History, remember
 from engine.protocol import (
     AnswerReady,
     CallStarted,
@@ -44,6 +45,7 @@ class Past:
     answer: str = ""
     max_turns: int = 0
     library: str = ""
+    history: History = field(default_factory=History)
 
     def follow_up(self, question: str) -> Transcript:
         """The transcript of a new question in this session: what was asked and answered before, and no turns yet."""
@@ -61,6 +63,14 @@ class _Open:
     observations: tuple[Observation, ...] = ()
 
 
+@dataclass(frozen=True)
+class Told:
+    """How far a session has been told: its past, and the turn that has not ended yet."""
+
+    past: Past = field(default_factory=Past)
+    turn: _Open = field(default_factory=_Open)
+
+
 def past_of(events: Iterable[Event]) -> Past:
     """The past that ``events``, cut off anywhere, tell of. A turn that did not end leaves only used-up numbers."""
     last = deque(story(events), maxlen=1)
@@ -69,54 +79,63 @@ def past_of(events: Iterable[Event]) -> Past:
 
 def story(events: Iterable[Event]) -> Iterator[tuple[Past, Event]]:
     """Each event with the past up to it, itself included."""
-    past, turn = Past(), _Open()
+    told = Told()
     for event in events:
-        match event:
-            case RunStarted(policy=policy, max_turns=max_turns, resumed=True) if past.run == event.run:
-                past = replace(past, policy=policy, max_turns=max_turns, unfinished=True, answer="")
-                turn = _Open()
-            case RunStarted(question, policy, library, _, max_turns):
-                past = replace(
-                    past,
-                    run=event.run,
-                    transcript=past.follow_up(question),
-                    policy=policy,
-                    unfinished=True,
-                    answer="",
-                    max_turns=max_turns,
-                    library=library,
-                )
-                turn = _Open()
-            case TurnStarted():
-                turn = _Open()
-            case CallStarted(call, tool, arguments):
-                turn = replace(turn, calls=(*turn.calls, Call(call, tool, arguments)))
-            case Observed(observation):
-                turn = replace(turn, observations=(*turn.observations, observation))
-                past = replace(
-                    past,
-                    next_observation=max(past.next_observation, observation.number + 1),
-                    times={**past.times, observation.number: event.at},
-                )
-            case TurnEnded(raw, thought):
-                ended = Turn(event.turn, raw, thought, turn.calls, turn.observations)
-                past = replace(
-                    past,
-                    transcript=past.transcript.add(ended),
-                    observations=(*past.observations, *turn.observations),
-                )
-                turn = _Open()
-            case AnswerReady(text):
-                past = replace(past, answer=text)
-            case Forked(question="", policy=policy):
-                past = replace(past, policy=policy)
-            case Forked(question=question, policy=policy):
-                transcript = replace(past.transcript, question=question)
-                past = replace(past, transcript=transcript, policy=policy, unfinished=True, answer="")
-            case Marked(observation, mark):
-                past = replace(past, marks={**past.marks, observation: mark})
-            case PolicySet(policy):
-                past = replace(past, policy=policy)
-            case RunEnded(why):
-                past = replace(past, unfinished=why in ("stopped", "failed"))
-        yield past, event
+        told = hear(told, event)
+        yield told.past, event
+
+
+def hear(told: Told, event: Event) -> Told:
+    """The session with one event more."""
+    past, turn = told.past, told.turn
+    match event:
+        case RunStarted(policy=policy, max_turns=max_turns, resumed=True) if past.run == event.run:
+            past = replace(past, policy=policy, max_turns=max_turns, unfinished=True, answer="")
+            turn = _Open()
+        case RunStarted(question, policy, library, _, max_turns):
+            past = replace(
+                past,
+                run=event.run,
+                transcript=past.follow_up(question),
+                policy=policy,
+                unfinished=True,
+                answer="",
+                max_turns=max_turns,
+                library=library,
+            )
+            turn = _Open()
+        case TurnStarted():
+            turn = _Open()
+        case CallStarted(call, tool, arguments):
+            turn = replace(turn, calls=(*turn.calls, Call(call, tool, arguments)))
+        case Observed(observation):
+            turn = replace(turn, observations=(*turn.observations, observation))
+            past = replace(
+                past,
+                next_observation=max(past.next_observation, observation.number + 1),
+                times={**past.times, observation.number: event.at},
+            )
+        case TurnEnded(raw, thought):
+            ended = Turn(event.turn, raw, thought, turn.calls, turn.observations)
+            past = replace(
+                past,
+                transcript=past.transcript.add(ended),
+                observations=(*past.observations, *turn.observations),
+            )
+            turn = _Open()
+        case AnswerReady(text):
+            past = replace(past, answer=text)
+        case Forked(question="", policy=policy):
+            past = replace(past, policy=policy)
+        case Forked(question=question, policy=policy):
+            transcript = replace(past.transcript, question=question)
+            past = replace(past, transcript=transcript, policy=policy, unfinished=True, answer="")
+        case Marked(observation, mark):
+            past = replace(past, marks={**past.marks, observation: mark})
+        case PolicySet(policy):
+            past = replace(past, policy=policy)
+        case RunEnded(why):
+            past = replace(past, unfinished=why in ("stopped", "failed"))
+    if isinstance(event, RunStarted | Marked | PolicySet | Forked):
+        past = replace(past, history=remember(past.history, event))
+    return Told(past, turn)

@@ -171,10 +171,12 @@ class Journal:
             row = db.execute("SELECT coalesce(max(seq), 0) + 1 FROM events WHERE session = ?", (session,)).fetchone()
         return int(row[0])
 
-    def events(self, session: str) -> Iterator[Event]:
-        """The events of a session in order. One that cannot be understood comes as Unknown. Raises SessionMissing."""
+    def events(self, session: str, after: int = -1) -> Iterator[Event]:
+        """The events of a session in order, from behind ``seq`` ``after`` on. One that cannot be understood comes as
+        Unknown. Raises SessionMissing.
+        """
         self.title(session)
-        return self._events(session)
+        return self._events(session, after)
 
     def list(self, limit: int = 100) -> tuple[SessionSummary, ...]:
         """The sessions in which anything was asked, the last used first; all of them where ``limit`` is negative."""
@@ -234,8 +236,7 @@ class Journal:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────
 
-    def _events(self, session: str) -> Iterator[Event]:
-        last = -1
+    def _events(self, session: str, last: int) -> Iterator[Event]:
         while True:
             with self._use() as db:
                 rows = db.execute(

@@ -131,6 +131,10 @@ class Settings:
     seed: int = field(default=0, metadata=_help("Where random choices start, so that a run can be repeated."))
     viewport_tokens: int = field(default=400, metadata=_help("How much of a page one open shows, in tokens."))
     search_results: int = field(default=5, metadata=_help("How many results one search shows."))
+    preview: bool = field(
+        default=True,
+        metadata=_help("Whether the first press of m, p, + or - tells what it costs and the second does it."),
+    )
     web: str = field(
         default="off",
         metadata=_help(
@@ -280,11 +284,23 @@ def _settings(values: Mapping[str, Any], where: str) -> Settings:
     return Settings(**converted)
 
 
-_KINDS = {"Path": "a path", "int": "a whole number", "float": "a number", "str": "text"}
+_TRUTH = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
+_KINDS = {"Path": "a path", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
+
+
+def _truth(value: Any) -> bool:
+    """True or false, as TOML and JSON have them or as an environment variable spells them."""
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in _TRUTH:
+        raise ValueError(value)
+    return _TRUTH[str(value).lower()]
 
 
 def _convert(kind: str, value: Any) -> Any:
     """``value``, from TOML, JSON or an environment variable, as the ``kind`` of its field."""
+    if kind == "bool":
+        return _truth(value)
     if isinstance(value, bool) or (kind == "Path" and not str(value).strip()):
         raise ValueError(value)  # True would pass for 1, and an empty path for the folder one happens to be in
     if kind == "Path":

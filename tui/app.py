@@ -46,6 +46,7 @@ from tui.fold import fold
 from tui.palette import Keys
 from tui.safe import short
 from tui.screens.research import Research
+from tui.screens.watching import Watching
 from tui.state import AppState
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class DeepSearchApp(App[None]):
         self._door_factory = door_factory
         self._settings = settings
         self._paths, self._library = tuple(paths), library
-        self._research = Research(self.state, questions, clock)
+        self._research = Research(self.state, questions, clock, preview=settings.preview)
         self._coalescer = Coalescer(lambda events: self.post_message(self.Told(events)))
         self._interrupted = -_AGAIN
         self._reading: Research.Reading | None = None
@@ -150,11 +151,11 @@ class DeepSearchApp(App[None]):
         self._show_models()
 
     def _show_web(self) -> None:
-        """What waits for the user's word comes in front of everything; the ledger grows while it is looked at."""
-        from tui.screens.network import Approval, Network
+        """What waits for the user's word comes in front of everything; screens that watch the state go on with it."""
+        from tui.screens.network import Approval
 
         for screen in self.screen_stack:
-            if isinstance(screen, Network | Approval):
+            if screen is not self._research and isinstance(screen, Watching):
                 screen.refresh_from(self.state)
         if self.state.waiting and not isinstance(self.screen, Approval):
             self.push_screen(Approval(self.state.waiting[0], self._send))
@@ -191,7 +192,7 @@ class DeepSearchApp(App[None]):
 
     # ── what the user wants ──────────────────────────────────────────────────────────────────────
 
-    def on_research_wanted(self, message: Research.Wanted) -> None:
+    def on_steer_wanted(self, message: Research.Wanted) -> None:
         command = message.command
         self._send(replace(command, library=self._library) if isinstance(command, Ask) else command)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
+from engine.history import History, MarkChange, Step, remember
 from engine.protocol import (
     Advised,
     AnswerDelta,
@@ -41,6 +42,7 @@ from engine.protocol import (
     PolicySet,
     Priced,
     PromptProgress,
+    PromptShown,
     PullEnded,
     PullProgress,
     RunEnded,
@@ -54,7 +56,11 @@ from engine.protocol import (
     ViewBuilt,
     WebSet,
 )
+from tui import uses
 from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow, first_turn_inside
+
+PROMPTS = 8
+"""How many views are kept of those asked for; the engine tells any of them again."""
 
 
 def fold_all(events: Iterable[Event], state: AppState | None = None) -> AppState:
@@ -102,8 +108,13 @@ def fold(state: AppState, event: Event) -> AppState:
         case Forked() if state.run is not None:
             return replace(state, run=_forked(state.run, event), title=event.question or state.title)
         case PolicySet(policy):
-            run = replace(state.run, next_policy=policy) if state.run else None
-            return replace(state, policy=policy, run=_with_pending(run) if run else None)
+            run = _remembered(replace(state.run, next_policy=policy), event) if state.run else None
+            return replace(state, policy=policy, run=with_pending(run) if run else None)
+        case Priced(preview=True):
+            return replace(state, offer=event)
+        case PromptShown():
+            others = tuple(each for each in state.prompts if (each.session, each.place) != (event.session, event.place))
+            return replace(state, prompts=(*others[1 - PROMPTS :], event))
         case WebSet(mode):
             return replace(state, web=mode)
         case Network(entry):
@@ -160,6 +171,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
             last,
             policy=event.policy,
             next_policy=event.policy,
+            history=remember(last.history, event),
             model=event.model,
             max_turns=event.max_turns,
             advice=event.advice,
@@ -172,7 +184,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
             evidence=(),
             citations=(),
         )
-        run = _with_pending(run)  # what the unfinished turn had read no longer counts
+        run = with_pending(run)  # what the unfinished turn had read no longer counts
         return replace(state, run=run, policy=event.policy, can_continue=False, problem="", model=event.model)
     same = state.session == event.session
     earlier = (*state.earlier, last) if same and last is not None else ()
@@ -187,6 +199,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
         started_at=event.at,
         advice=event.advice,
         marks=last.marks if same and last is not None else {},
+        history=remember(last.history if same and last is not None else History(), event),
     )
     return replace(
         state,
@@ -207,8 +220,15 @@ def _forked(run: RunState, event: Forked) -> RunState:
     run = _noted(run, f"forked from {event.parent} after turn {event.kept}", "info")
     if not event.question:
         return replace(run, running=False, ended=run.ended or "answered")
-    again = replace(run, question=event.question, next_policy=event.policy, started_at=event.at, ended="")
-    return _with_pending(replace(again, answer="", answer_final=False, evidence=(), citations=()))
+    again = replace(
+        run,
+        question=event.question,
+        next_policy=event.policy,
+        started_at=event.at,
+        ended="",
+        history=remember(run.history, event),
+    )
+    return with_pending(replace(again, answer="", answer_final=False, evidence=(), citations=()))
 
 
 def _fold_run(run: RunState, event: Event) -> RunState:
@@ -218,8 +238,10 @@ def _fold_run(run: RunState, event: Event) -> RunState:
         case Decided():
             return _decided(run, event)
         case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
-            run = replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved, answer="")
-            return _turn(run, view_tokens=tokens, thought="")  # a second try at the turn thinks and answers anew
+            run = _stubs(replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved, answer=""))
+            tries = run.turns[-1].tries + 1 if run.turns else 0
+            # a second try at the turn thinks and answers anew
+            return _turn(run, view_tokens=tokens, masked=run.masked_tokens, tries=tries, thought="")
         case PromptProgress(done, total):
             return _turn(run, read=done, to_read=total)
         case CacheEdited(reused, decoded, removed, seconds):
@@ -240,22 +262,24 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             state: State = "kept" if observation.error else "live"
             row = ObservationRow(observation, event.turn, state, "new", state)
             numbers = run.turns[-1].observations if run.turns else ()
-            run = replace(run, observations=(*run.observations, row))
-            return _with_pending(_turn(run, observations=(*numbers, observation.number)))
+            run = uses.reopened(replace(run, observations=(*run.observations, row)), observation, event.turn)
+            return with_pending(_turn(run, observations=(*numbers, observation.number)))
         case EvidenceChosen(evidence):
-            return replace(run, evidence=evidence)
+            return uses.cited(replace(run, evidence=evidence), evidence, event.turn)
         case AnswerDelta(text):
             return replace(run, answer=run.answer + text)
         case AnswerReady(text, told):
-            return replace(run, answer=text, answer_final=True, told=told)
+            run = replace(run, answer=text, answer_final=True, told=told)
+            return uses.quoted(run, text, event.turn) if told else run
         case CitationChecked(citation):
-            return replace(run, citations=(*run.citations, citation))
+            return uses.cited(replace(run, citations=(*run.citations, citation)), (citation,), event.turn)
         case Advised(text, _, _, changed):
             run = replace(run, advice=text)
             return _noted(run, text, "info") if changed else run
         case Marked(observation, mark):
-            return _with_pending(replace(run, marks={**run.marks, observation: mark}))
+            return with_pending(_remembered(replace(run, marks={**run.marks, observation: mark}), event))
         case TurnEnded(raw, thought, finish, timings):
+            run = uses.quoted(run, f"{thought}\n{raw}", event.turn)
             return _turn(
                 run, status="done", raw=raw, thought=thought, finish=finish, timings=timings, read=0, to_read=0
             )
@@ -271,6 +295,9 @@ def _decided(run: RunState, event: Decided) -> RunState:
         decision = decisions.get(row.number)
         if decision is None:
             rows.append(row)
+            continue
+        if (row.state, row.pending, row.reason) == (decision.state, decision.state, decision.reason):
+            rows.append(row)  # the very same, so that what is drawn of it stays
             continue
         masked_at = (row.masked_at or event.turn) if decision.state == "masked" else 0
         now = replace(row, state=decision.state, reason=decision.reason, pending=decision.state, masked_at=masked_at)
@@ -288,9 +315,46 @@ def _change(row: ObservationRow) -> str:
     return f"shown again {name}  {row.observation.header_tokens:,} → {row.before:,} tokens  {row.reason}"
 
 
+def _stubs(run: RunState) -> RunState:
+    """What stays of a masked observation need not be its header: the paper's placeholder is counted as it is."""
+    if run.policy.stub != "paper":
+        return run
+    shown = {segment.observation: segment.tokens for segment in run.segments if segment.kind == "header"}
+    rows = tuple(
+        replace(row, stub=shown.get(row.number, -1)) if row.state == "masked" else row for row in run.observations
+    )
+    return replace(run, observations=rows)
+
+
+def _remembered(run: RunState, event: Marked | PolicySet) -> RunState:
+    """The run with a change in its history, and a note where one was taken back or made again."""
+    before, after = run.history, remember(run.history, event)
+    run = replace(run, history=after)
+    if event.how == "undone" and len(after.done) < len(before.done):
+        return _noted(run, f"taken back: {step_words(before.done[-1])}", "info")
+    if event.how == "redone" and len(after.done) > len(before.done):
+        return _noted(run, f"made again: {step_words(after.done[-1])}", "info")
+    return run
+
+
+def step_words(step: Step) -> str:
+    """What a step changed, in a few words: ``mask 6``, ``unmask 3 and 4 more``, ``window 5``."""
+    first = step.changes[0]
+    if not isinstance(first, MarkChange):
+        return f"window {first.after.window or 'off'}"
+    more = f" and {len(step.changes) - 1} more" if len(step.changes) > 1 else ""
+    return f"{mark_words(first.after, first.observation)}{more}"
+
+
+def mark_words(mark: Mark, observation: int) -> str:
+    """A mark on an observation as one would say it."""
+    return f"{mark} {observation}" if mark != "none" else f"let {observation} follow the window"
+
+
 def _price(event: Priced, observation: int, mark: Mark) -> str:
     """What a change to the masking will cost at the next turn, in words."""
-    what = f"{mark} {observation}" if observation else "this window"
+    what = mark_words(mark, observation) if observation else "this window"
+    what += f" and {len(event.also)} more" if event.also else ""
     size = f"frees {event.frees:,} tokens" if event.frees >= 0 else f"takes {-event.frees:,} tokens"
     reads = f"reads {event.reads:,} more" if event.reads > 0 else "reads nothing more"
     seconds = f", about {event.seconds:.1f} s" if event.seconds >= 0.05 else ""
@@ -314,7 +378,7 @@ def _noted(run: RunState, text: str, kind: Literal["error", "info"]) -> RunState
     return replace(run, notes=(*run.notes, Note(run.turns[-1].number if run.turns else 0, text, kind)))
 
 
-def _with_pending(run: RunState) -> RunState:
+def with_pending(run: RunState) -> RunState:
     """What each observation will be at the next turn, after what the user said since the last decisions."""
     first = first_turn_inside(run)
 
@@ -328,5 +392,5 @@ def _with_pending(run: RunState) -> RunState:
             return "pinned"
         return "live" if mark == "unmask" or row.turn >= first else "masked"
 
-    rows = tuple(replace(row, pending=pending(row)) for row in run.observations)
+    rows = tuple(row if (now := pending(row)) == row.pending else replace(row, pending=now) for row in run.observations)
     return replace(run, observations=rows)

@@ -60,6 +60,10 @@ _NAMES = {
     "pageup": "pgup",
     "down": "↓",
     "up": "↑",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "left": "←",
     "right": "→",
 }
@@ -70,7 +74,7 @@ SCREEN: tuple[Key, ...] = (
         "m",
         "mask",
         "Mask",
-        "Mask or unmask the selected observation, from the next turn on.",
+        "Mask or unmask the selected observation, from the next turn on. The first press tells what it costs.",
         "Context",
         shown=True,
     ),
@@ -100,6 +104,25 @@ SCREEN: tuple[Key, ...] = (
         "Narrower window",
         "A narrower window: the observations of one turn less stay live. 0 masks nothing.",
         "Context",
+    ),
+    Key(
+        "mask.all",
+        "U",
+        "unmask_all",
+        "Unmask all",
+        "Show the model everything again that is masked now.",
+        "Context",
+    ),
+    Key("mask.undo", "u", "undo", "Undo", "Take the last mark or window of this run back.", "Context", shown=True),
+    Key("mask.redo", "ctrl+r", "redo", "Redo", "Make the change again that was taken back last.", "Context"),
+    Key(
+        "prompt.view",
+        "v",
+        "view",
+        "View",
+        "The exact prompt of the selected turn, and what changed since another.",
+        "Context",
+        shown=True,
     ),
     Key(
         "source.open",
@@ -357,6 +380,56 @@ AGREE: tuple[Key, ...] = (
 
 NETWORK: tuple[Key, ...] = (
     Key("network.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+)
+
+VIEW: tuple[Key, ...] = (
+    Key("view.back", "escape,q,v", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key("view.fold", "enter,space", "fold", "Fold", "Fold or unfold this piece.", "Moving", shown=True),
+    Key("view.fold_all", "z", "fold_all", "All", "Unfold all pieces, or fold all.", "Moving", shown=True),
+    Key("view.next", "right_square_bracket", "turn(1)", "Turn", "The next turn.", "Panes", shown=True, label="[ ]"),
+    Key("view.previous", "left_square_bracket", "turn(-1)", "Turn before", "The turn before.", "Panes"),
+    Key(
+        "view.later",
+        "right_curly_bracket",
+        "against(1)",
+        "Against",
+        "Compare with a later turn.",
+        "Panes",
+        shown=True,
+        label="{ }",
+    ),
+    Key(
+        "view.earlier", "left_curly_bracket", "against(-1)", "Against earlier", "Compare with an earlier turn.", "Panes"
+    ),
+    Key(
+        "view.change",
+        "n",
+        "change(1)",
+        "Change",
+        "The next piece that changed, or has the words.",
+        "Moving",
+        shown=True,
+    ),
+    Key("view.change_before", "N", "change(-1)", "Change before", "The one before.", "Moving"),
+    Key("view.find", "slash", "find", "Find", "Find words in the prompt.", "Moving", shown=True, label="/"),
+    Key("view.copy", "y", "copy", "Copy", "Copy this piece.", "Answer and sources", shown=True),
+    Key(
+        "view.copy_all",
+        "Y",
+        "copy_all",
+        "Copy all",
+        "Copy the whole prompt as the model read it.",
+        "Answer and sources",
+    ),
+    Key(
+        "view.template",
+        "t",
+        "template",
+        "Template",
+        "Show the model's own template between the pieces.",
+        "Panes",
+        shown=True,
+    ),
 )
 
 MODELS: tuple[Key, ...] = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from engine.history import History
 from engine.protocol import (
     ApprovalNeeded,
     Citation,
@@ -20,6 +21,8 @@ from engine.protocol import (
     NetworkEntry,
     Observation,
     Policy,
+    Priced,
+    PromptShown,
     PullProgress,
     SegmentTokens,
     State,
@@ -44,7 +47,8 @@ class CallRow:
 @dataclass(frozen=True)
 class TurnRow:
     """One turn. ``observations`` are numbers. ``read`` and ``to_read`` are prompt tokens while it reads; ``removed`` and
-    ``repaired`` are tokens of the model's cache, once it was edited for this turn.
+    ``repaired`` are tokens of the model's cache, once it was edited for this turn. ``masked`` are those left out of its
+    view, and ``tries`` how often it was read: a reply that is no action gets another.
     """
 
     number: int
@@ -56,6 +60,8 @@ class TurnRow:
     view_tokens: int = 0
     removed: int = 0
     repaired: int = 0
+    masked: int = 0
+    tries: int = 0
     raw: str = ""
     finish: str = ""
     timings: Timings = field(default_factory=Timings)
@@ -64,11 +70,20 @@ class TurnRow:
 
 
 @dataclass(frozen=True)
+class Use:
+    """The turn at which an observation was of use, and how: :mod:`tui.uses` says what counts."""
+
+    kind: Literal["cited", "quoted", "re-opened"]
+    turn: int
+
+
+@dataclass(frozen=True)
 class ObservationRow:
     """One observation, what the model sees of it now, and what it will see from the next turn on.
 
     ``masked_at`` is the turn since which it is masked, 0 if it is not. ``pending`` differs from ``state`` where the
     user changed something that takes effect at the next turn; the engine's next decisions are the truth.
+    ``used`` is the last use of it. ``stub`` are the tokens that stay of a masked one, where that is not its header.
     """
 
     observation: Observation
@@ -77,6 +92,8 @@ class ObservationRow:
     reason: str = ""
     pending: State = "live"
     masked_at: int = 0
+    used: Use | None = None
+    stub: int = -1
 
     @property
     def number(self) -> int:
@@ -90,7 +107,9 @@ class ObservationRow:
     @property
     def after(self) -> int:
         """Tokens of it that the model sees now."""
-        return self.observation.header_tokens if self.state == "masked" else self.before
+        if self.state != "masked":
+            return self.before
+        return self.stub if self.stub >= 0 else self.observation.header_tokens
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,7 @@ class RunState:
     turns: tuple[TurnRow, ...] = ()
     observations: tuple[ObservationRow, ...] = ()
     marks: Mapping[int, Mark] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     segments: tuple[SegmentTokens, ...] = ()
     tokens: int = 0
     limit: int = 0
@@ -158,6 +178,24 @@ class RunState:
     def masked_tokens(self) -> int:
         """Tokens that masking keeps out of the view now."""
         return sum(row.before - row.after for row in self.observations)
+
+    @property
+    def hidden(self) -> int:
+        """Tokens that will be masked at the next turn, as far as it is known now."""
+        return sum(row.observation.body_tokens for row in self.observations if row.pending == "masked")
+
+    @property
+    def saved(self) -> int:
+        """Prompt tokens that masking left out of the views so far, turn by turn: a sum, not a size."""
+        return sum(turn.masked for turn in self.turns)
+
+    @property
+    def growth(self) -> float:
+        """Tokens that a turn adds to the view, on average over the finished ones; 0 before there are any."""
+        done = {turn.number: turn for turn in self.turns if turn.status == "done" and turn.observations}
+        read = sum(row.before for row in self.observations if row.turn in done)
+        wrote = sum(turn.timings.generated_tokens for turn in done.values())
+        return (read + wrote) / len(done) if done else 0.0
 
     @property
     def masked_count(self) -> int:
@@ -199,6 +237,7 @@ class AppState:
 
     ``waiting`` is what the engine wants the user's word on, ``network`` every request of the session,
     ``models`` what was last told of language models, ``pull`` the one being fetched.
+    ``offer`` is the last price that was asked for, ``prompts`` the last views of the session that were asked for.
     """
 
     connection: Literal["starting", "ready", "lost"] = "starting"
@@ -221,6 +260,8 @@ class AppState:
     web: WebMode = "off"
     waiting: tuple[ApprovalNeeded, ...] = ()
     network: tuple[NetworkEntry, ...] = ()
+    offer: Priced | None = None
+    prompts: tuple[PromptShown, ...] = ()
     models: ModelsListed | None = None
     pull: PullProgress | None = None
 
@@ -228,6 +269,9 @@ class AppState:
 def first_turn_inside(run: RunState) -> int:
     """The first turn whose observations the window will show at the next turn; 0 where it shows them all."""
     policy = run.next_policy
+    tokens: dict[int, int] = {}
+    for row in run.observations:
+        tokens[row.turn] = tokens.get(row.turn, 0) + row.observation.body_tokens
     effective = sorted({row.turn for row in run.observations if not row.observation.error})
-    tokens = [sum(row.observation.body_tokens for row in run.observations if row.turn == turn) for turn in effective]
-    return released(effective, tokens, policy.window, turns=policy.batch_turns, tokens=policy.batch_tokens)
+    sizes = [tokens[turn] for turn in effective]
+    return released(effective, sizes, policy.window, turns=policy.batch_turns, tokens=policy.batch_tokens)

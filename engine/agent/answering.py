@@ -129,7 +129,7 @@ def _write(
 def _hear(
     view: View, listener: Listener, grammar: str = "", *, spoken: Callable[[str], str] | None = None
 ) -> Generator[Event, None, Heard]:
-    yield replace(listener.built(view), purpose="evidence")
+    yield replace(listener.recorded(listener.built(view), view), purpose="evidence")
     if spoken is not None:
         return (yield from listener.hear(view, grammar=grammar, tell=growing(AnswerDelta, spoken)))
     return (yield from listener.hear(view, grammar=grammar))

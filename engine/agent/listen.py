@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from engine.clean import clean
 from engine.context.segments import View
-from engine.model.base import Finished, LanguageModel, Prefilled, Progress, Sampling, Text
-from engine.protocol import CacheEdited, Event, PromptProgress, Timings, ViewBuilt
+from engine.context.view import body_text, header_text
+from engine.model.base import Finished, LanguageModel, Prefilled, Progress, Sampling, Telling, Text
+from engine.protocol import CacheEdited, Event, Observation, PromptProgress, Timings, ViewBuilt
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,35 @@ class Listener:
     model: LanguageModel
     sampling: Sampling = field(default_factory=Sampling)
     cancelled: Callable[[], bool] = lambda: False
+    texts: dict[str, int] = field(default_factory=dict)
+    """What was recorded already, and as which."""
 
     def built(self, view: View) -> ViewBuilt:
         """The exact size of a view and the room it must fit in."""
         segments = self.model.measure(view)
         total = sum(segment.tokens for segment in segments)
         return ViewBuilt(segments, total, self.model.info.context, self.sampling.max_tokens)
+
+    def recorded(self, built: ViewBuilt, view: View, observations: Iterable[Observation] = ()) -> ViewBuilt:
+        """The same with its texts, as far as neither ``observations`` nor what was recorded before has them."""
+        own: dict[tuple[str, int], str] = {}
+        for each in observations:
+            own["header", each.number], own["body", each.number] = header_text(each), body_text(each)
+        texts: Iterator[str | None]
+        if isinstance(self.model, Telling):
+            texts = iter([piece.text for piece in self.model.pieces(view)])
+        else:
+            told = (segment.text for segment in view.segments() if segment.kind != "template")
+            texts = (None if segment.kind == "template" else next(told, None) for segment in built.segments)
+        before, places = len(self.texts), []
+        for segment, text in zip(built.segments, texts, strict=False):
+            if text is None:
+                places.append(-2)
+            elif own.get((segment.kind, segment.observation)) == text:
+                places.append(-1)
+            else:
+                places.append(self.texts.setdefault(text, len(self.texts)))
+        return replace(built, texts=tuple(self.texts)[before:], places=tuple(places))
 
     def hear(
         self,

@@ -37,7 +37,6 @@ from engine.protocol import (
     Observed,
     Policy,
     PolicySet,
-    Priced,
     RunEnded,
     ThoughtDelta,
     TurnEnded,
@@ -51,6 +50,15 @@ _TRIES = 2
 _REPEATED = "this call was made just now and would return the same"
 
 
+@dataclass(frozen=True)
+class Bill:
+    """What a change to the masking costs: ``frees`` tokens of the view, ``reads`` more tokens, in ``seconds``."""
+
+    frees: int
+    reads: int
+    seconds: float
+
+
 @dataclass
 class Controls:
     """The user's hand in a run. Written from any thread, read by the loop when a turn begins."""
@@ -59,6 +67,15 @@ class Controls:
     marks: dict[int, Mark] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     answer_now: threading.Event = field(default_factory=threading.Event)
+
+
+def bill(
+    model: LanguageModel, show: Callable[[Controls], View], before: Controls, after: Controls, speed: float
+) -> Bill:
+    """What it takes to read a view under ``after`` rather than under ``before``, at ``speed`` seconds a token."""
+    was, now = model.price(show(before)), model.price(show(after))
+    reads = now.decoded - was.decoded
+    return Bill(was.reused + was.decoded - now.reused - now.decoded, reads, max(0, reads) * speed)
 
 
 class Run:
@@ -88,7 +105,7 @@ class Run:
         web = bool(browser.sources)
         self._calling = replace(sampling, lazy=self.format.lazy(web=web))
         self.listener = Listener(model, sampling, controls.stop.is_set)
-        self._system = self.format.system(web=web, named=browser.named)
+        self.system = self.format.system(web=web, named=browser.named)
         self._tools = self.format.tools(web=web)
         self._read = 0  # prompt tokens read so far, and in how many seconds: the speed that prices are told at
         self._reading = 0.0
@@ -126,14 +143,12 @@ class Run:
             yield Advised(advice.text, advice.expects, advice.window, changed)
         if changed and self.controls.policy is policy:  # the user's own word, said meanwhile, counts more
             self.controls.policy = replace(policy, window=advice.window)
-            yield PolicySet(self.controls.policy)
+            yield PolicySet(self.controls.policy, how="advised")
 
-    def price(self, before: Controls, observation: int = 0, mark: Mark = "none") -> Priced:
-        """What the marks and policy of now cost at the next turn, more than those of ``before``. From any thread."""
-        was, now = (self.model.price(self._shown(controls)) for controls in (before, self.controls))
-        reads = now.decoded - was.decoded
-        seconds = max(0, reads) * self._reading / self._read if self._read else 0.0
-        return Priced(observation, mark, was.reused + was.decoded - now.reused - now.decoded, reads, seconds)
+    def price(self, before: Controls, after: Controls) -> Bill:
+        """What the marks and policy of ``after`` cost at the next turn, more than those of ``before``. From any thread."""
+        speed = self._reading / self._read if self._read else 0.0
+        return bill(self.model, self._shown, before, after, speed)
 
     def _shown(self, controls: Controls) -> View:
         decisions = masking.decide(self.transcript.turns, controls.policy, dict(controls.marks))
@@ -144,7 +159,7 @@ class Run:
             self.transcript,
             decisions,
             policy,
-            system=self._system,
+            system=self.system,
             note=note,
             manner=self.format,
             tools=self._tools,
@@ -194,10 +209,12 @@ class Run:
         refused: list[Action] = []
         problem = Malformed("")
         note = prompts.MUST_ANSWER if must_answer and not self.format.led else ""
+        told: Decided | None = None
         for attempt in range(_TRIES):
-            decisions, shown, built = self._look(note)
-            if attempt == 0:
-                yield Decided(decisions)
+            decided, shown, built = self._look(note)
+            if decided != told:
+                yield decided
+            told = decided
             yield built
             # A led model cannot tell where a link leads: it reads what was found, and sends nothing to further hosts.
             links = [link.id for _, link in self.browser.openable(follow=not self.format.led)]
@@ -233,20 +250,20 @@ class Run:
             note = prompts.malformed(str(problem), self.format.mend)
         return heard, problem
 
-    def _look(self, note: str) -> tuple[tuple[Decision, ...], View, ViewBuilt]:
+    def _look(self, note: str) -> tuple[Decided, View, ViewBuilt]:
         """Decisions and the view they make, with more masked, oldest first, if it would not fit the context."""
+        policy, marks = self.controls.policy, dict(self.controls.marks)  # they may change any moment
         sizes: dict[int, int] | None = None
         room: int | None = None
         before: tuple[Decision, ...] | None = None
         while True:
-            decisions = masking.decide(
-                self.transcript.turns, self.controls.policy, dict(self.controls.marks), sizes=sizes, room=room
-            )
-            shown = self._view(decisions, self.controls.policy, note)
+            decisions = masking.decide(self.transcript.turns, policy, marks, sizes=sizes, room=room)
+            shown = self._view(decisions, policy, note)
             built = self.listener.built(shown)
             excess = built.tokens + built.reserved - built.limit
             if excess <= 0:
-                return decisions, shown, built
+                told = self.listener.recorded(built, shown, self.transcript.observations())
+                return Decided(decisions, policy), shown, told
             if decisions == before:
                 break  # all that may be masked is
             before = decisions

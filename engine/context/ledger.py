@@ -56,6 +56,7 @@ class Ledger:
     saved: int = 0
     reused: int = 0
     decoded: int = 0
+    turn: int = 0
 
     @property
     def masked(self) -> int:
@@ -78,7 +79,9 @@ def fold(ledger: Ledger, event: Event) -> Ledger:
         case Decided(decisions):
             states = {decision.observation: decision.state for decision in decisions}
             decided = replace(ledger, rows=tuple(_decide(row, states.get(row.observation)) for row in ledger.rows))
-            return replace(decided, saved=ledger.saved + decided.masked)
+            again = event.turn != 0 and event.turn == ledger.turn  # a second try at the turn
+            saved = ledger.saved + decided.masked - (ledger.masked if again else 0)
+            return replace(decided, saved=saved, turn=event.turn)
         case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
             shown = Counter[int]()
             for segment in segments:

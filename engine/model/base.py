@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from engine.context.segments import View
-from engine.protocol import ModelInfo, SegmentTokens
+from engine.protocol import ModelInfo, SegmentKind, SegmentTokens
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,16 @@ class Finished:
 Part = Progress | Prefilled | Text | Finished
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a prompt, the template's own ones included: its size in tokens, and its text as the model reads it."""
+
+    kind: SegmentKind
+    tokens: int
+    observation: int
+    text: str
+
+
 class LanguageModel(Protocol):
     """A model that reads views. It owns its cache and knows nothing of masking. Used from one thread at a time,
     but for :meth:`price`.
@@ -138,6 +148,15 @@ class LanguageModel(Protocol):
 
     def close(self) -> None:
         """Free the model. It cannot be used afterwards."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A model that can tell its whole prompt. One behind a server fills a template of its own, which nobody else sees."""
+
+    def pieces(self, view: View) -> tuple[Piece, ...]:
+        """What :meth:`LanguageModel.measure` counts, with its text."""
         ...
 
 

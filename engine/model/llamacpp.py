@@ -16,7 +16,7 @@ from typing import Any, Literal
 from engine.context.segments import View
 from engine.errors import ContextOverflow, ModelError
 from engine.model import saved
-from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Saved, Text
+from engine.model.base import Finished, Part, Piece, Prefilled, Price, Progress, Sampling, Saved, Text
 from engine.model.edits import Mode, Plan, Span
 from engine.model.families import GUIDED
 from engine.model.kv import Aborted, Cache
@@ -99,9 +99,12 @@ class LlamaCppModel:
         return len(self.weights.tokens(text, False))
 
     def measure(self, view: View) -> tuple[SegmentTokens, ...]:
+        return tuple(SegmentTokens(piece.kind, piece.tokens, piece.observation) for piece in self.pieces(view))
+
+    def pieces(self, view: View) -> tuple[Piece, ...]:
         return tuple(
-            SegmentTokens(piece.kind, len(self._tokens(piece.kind, piece.text, piece.tokens)), piece.observation)
-            for piece in self.weights.tokenised(view)
+            Piece(each.kind, len(self._tokens(each.kind, each.text, each.tokens)), each.observation, each.text)
+            for each in self.weights.tokenised(view)
         )
 
     def price(self, view: View) -> Price:

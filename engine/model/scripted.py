@@ -10,7 +10,7 @@ from typing import Literal
 
 from engine.context.segments import View
 from engine.errors import ContextOverflow, GenerationFailed
-from engine.model.base import Finished, Part, Prefilled, Price, Progress, Sampling, Text
+from engine.model.base import Finished, Part, Piece, Prefilled, Price, Progress, Sampling, Text
 from engine.model.edits import Held, Mode, Plan, Span, plan
 from engine.model.families import GUIDED
 from engine.protocol import ModelInfo, SegmentTokens
@@ -70,11 +70,14 @@ class ScriptedModel:
         return len(_TOKEN.findall(text))
 
     def measure(self, view: View) -> tuple[SegmentTokens, ...]:
-        sizes = []
+        return tuple(SegmentTokens(piece.kind, piece.tokens, piece.observation) for piece in self.pieces(view))
+
+    def pieces(self, view: View) -> tuple[Piece, ...]:
+        told = []
         for message in view.messages:
-            sizes.append(SegmentTokens("template", TEMPLATE_TOKENS))
-            sizes += [SegmentTokens(s.kind, self.count(s.text), s.observation) for s in message.segments]
-        return tuple(sizes)
+            told.append(Piece("template", TEMPLATE_TOKENS, 0, f"<|{message.role}|>\n"))
+            told += [Piece(s.kind, self.count(s.text), s.observation, s.text) for s in message.segments]
+        return tuple(told)
 
     def price(self, view: View) -> Price:
         edit = self._plan(_spans(view))

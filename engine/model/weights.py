@@ -129,7 +129,8 @@ class Weights:
                 made.append(Tokenised(kind, piece.segment.observation, piece.text, tokens))
         bos = int(self.lib.llama_vocab_bos(self.vocab))
         if self.lib.llama_vocab_get_add_bos(self.vocab) and made and made[0].tokens[:1] != (bos,):
-            made.insert(0, Tokenised("template", 0, "", (bos,)))
+            text = self.lib.llama_vocab_get_text(self.vocab, bos).decode("utf-8", errors="replace")
+            made.insert(0, Tokenised("template", 0, text, (bos,)))
         if view.opening:
             made.append(Tokenised("template", 0, view.opening, self.tokens(view.opening, False)))
         return made

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tests.bench import lag, startup, whatif
+from tests.bench import inspector, lag, startup, whatif
 
 print("Start-up")
 startup.measure()
 print("\nEvent loop while the starter model answers")
 lag.measure()
+print("\nThe inspector under load")
+inspector.measure()
 print("\nA run of 200 turns under other windows, and its report")
 whatif.measure()

@@ -42,7 +42,9 @@ from engine.protocol import (
     PageOpened,
     Policy,
     PolicySet,
+    Price,
     Priced,
+    Redo,
     RunEnded,
     RunStarted,
     Search,
@@ -53,6 +55,7 @@ from engine.protocol import (
     Stop,
     TurnEnded,
     TurnStarted,
+    Undo,
 )
 from engine.sessions import Journal
 from engine.settings import Settings
@@ -190,6 +193,105 @@ def test_what_a_change_will_cost_is_told_before_it_is_paid(talk: Converse) -> No
     one.until(Marked)
     one.close()
     assert len(one.of(Priced)) == 3, "without a run there is nobody to pay"
+
+
+def test_a_price_is_told_for_the_asking_and_changes_nothing(talk: Converse, settings: Settings) -> None:
+    model = Paced([*SEARCHES[:4], act("answer", text="So.")])
+    one = talk(model)
+    one.send(Ask(QUESTION, policy=Policy(window=2)))
+    model.go(3)
+    session = one.until(TurnEnded, 3).session
+    model.reached(4)
+    asked = one.ask(Price(1, "unmask"), Priced)
+    assert (asked.preview, asked.exact, asked.session) == (True, True, session)
+    both = one.ask(Price(2, "mask", also=(3,)), Priced)
+    sizes = {event.observation.number: event.observation.body_tokens for event in one.of(Observed)}
+    assert (both.also, both.frees) == ((3,), sizes[2] + sizes[3])
+    off = one.ask(Price(policy=Policy(window=0)), Priced)
+    assert (off.policy, off.frees, off.reads) == (Policy(window=0), asked.frees, asked.reads)
+    paid = one.ask(SetMark(1, "unmask"), Priced)
+    assert (paid.preview, paid.frees, paid.reads) == (False, asked.frees, asked.reads)
+    model.go(2)
+    one.until(RunEnded)
+    over = one.ask(Price(1, "mask"), Priced)
+    assert (over.frees, over.reads, over.exact) == (sizes[1], 0, False), "nobody will read it again"
+    written = [event for event in kept(settings, session) if isinstance(event, Priced | Marked)]
+    assert [type(event) for event in written] == [Marked, Priced], "what was only asked about is not in the journal"
+
+
+def test_a_price_where_nothing_is_loaded_counts_tokens_and_says_so(talk: Converse) -> None:
+    model = Paced([*SEARCHES[:2], SEARCHES[2]])
+    one = talk(model)
+    one.send(Ask(QUESTION, policy=Policy(window=0)))
+    model.go(2)
+    session = one.until(TurnEnded, 2).session
+    model.reached(3)
+    one.send(Stop())
+    model.go()
+    one.until(RunEnded)
+    known = one.ask(Price(1, "mask"), Priced)
+    assert known.exact, "its model is loaded and the run can go on"
+    another = talk()
+    another.ask(OpenSession(session), SessionOpened)
+    guessed = another.ask(Price(1, "mask"), Priced)
+    assert (guessed.frees, guessed.reads, guessed.seconds, guessed.exact) == (known.frees, 0, 0.0, False)
+
+
+def test_undo_and_redo_are_told_written_down_and_take_effect(talk: Converse, settings: Settings) -> None:
+    model = Paced([*SEARCHES[:3], act("answer", text="So.")])
+    one = talk(model)
+    one.send(Ask(QUESTION, policy=Policy(window=1)))
+    model.go(2)
+    session = one.until(TurnEnded, 2).session
+    model.reached(3)
+    one.ask(SetMark(1, "unmask", also=(2,)), Priced)
+    one.ask(SetMasking(Policy(window=5)), Priced)
+    assert one.ask(Undo(), PolicySet).policy == Policy(window=1)
+    one.send(Undo())
+    assert [(one.until(Marked).observation, "none") for _ in range(2)] == [(2, "none"), (1, "none")]
+    back = one.until(Priced)
+    assert back.frees > 0, "it is masked again"
+    one.ask(Redo(), Priced)
+    model.go(2)
+    one.until(RunEnded)
+    assert [each.state for each in one.of(Decided)[-1].decisions] == ["live", "live", "live"]
+    hows = [
+        (type(each).__name__, each.step, each.how)
+        for each in kept(settings, session)
+        if isinstance(each, Marked | PolicySet)
+    ]
+    assert hows == [
+        ("Marked", 1, "said"),
+        ("Marked", 1, "said"),
+        ("PolicySet", 2, "said"),
+        ("PolicySet", 2, "undone"),
+        ("Marked", 1, "undone"),
+        ("Marked", 1, "undone"),
+        ("Marked", 1, "redone"),
+        ("Marked", 1, "redone"),
+    ]
+    another = talk()
+    another.ask(OpenSession(session), SessionOpened)
+    assert another.ask(Redo(), PolicySet).how == "redone", "what was taken back is remembered with the session"
+    assert another.ask(Redo(), Failed).message == "There is nothing to redo."
+
+
+def test_a_window_set_by_hand_keeps_the_batches_of_the_run_when_it_goes_on(settings: Settings, folder: Path) -> None:
+    model = Paced([*SEARCHES[:2], SEARCHES[2], act("answer", text="So.")])
+    one = Talk(settings, model)
+    one.model = ScriptedModel(model, mode="strict")
+    one.send(Ask(QUESTION, policy=Policy(window=2)))
+    model.go()
+    session = one.until(TurnEnded).session
+    model.reached(2)
+    assert one.ask(SetMasking(Policy(window=1)), PolicySet).policy == Policy(window=1, batch_turns=4)
+    one.send(Stop())
+    model.go()
+    one.until(RunEnded)
+    model.go(2)
+    one.ask(Continue(session), RunEnded)
+    assert {event.policy for event in one.of(Decided)} == {Policy(2, batch_turns=4), Policy(1, batch_turns=4)}
+    one.close()
 
 
 @pytest.mark.parametrize(

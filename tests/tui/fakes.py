@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
+from engine import replay
+from engine.agent.formats.guided import Guided
+from engine.agent.listen import Listener
+from engine.context import view
+from engine.history import History, remember
+from engine.model.scripted import ScriptedModel
 from engine.protocol import (
     AnswerDelta,
     AnswerReady,
@@ -41,21 +48,27 @@ from engine.protocol import (
     OpenSession,
     PageOpened,
     Policy,
-    PolicySet,
+    Price,
+    Priced,
+    Redo,
     RunEnded,
     RunStarted,
     SegmentTokens,
     SetMark,
     SetMasking,
     SetWeb,
+    ShowPrompt,
     ThoughtDelta,
     Timings,
     TurnEnded,
     TurnStarted,
+    Undo,
     ViewBuilt,
     WebSet,
 )
+from engine.readings import Readings
 from engine.settings import Settings
+from engine.steering import changes
 from tests.tui.models_told import LISTED
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
@@ -86,17 +99,27 @@ class ScriptedDoor:
         self.commands: list[Command] = []
         self.closed = False
         self.plays: Sequence[Event] = ()
+        self.history = History()
+        self.reads = 300
+        """Tokens that a change costs, and a hundredth of the seconds."""
 
     def send(self, command: Command) -> None:
         """As the engine does: marks, policies and pages come back at once; a question starts what is to be played."""
         self.commands.append(command)
         match command:
-            case SetMark(observation, mark):
-                self.tell([Marked(observation, mark, session=SESSION, run=1)])
+            case SetMark() | SetMasking() | Undo() | Redo():
+                policy = command.policy if isinstance(command, SetMasking) else Policy()
+                made = changes(command, self.history, policy)
+                self.tell([dataclasses.replace(event, session=SESSION, run=1) for event in made])
+            case Price(observation, mark, also, policy):
+                cost = (0, self.reads, self.reads / 100)
+                priced = Priced(observation, mark, *cost, preview=True, also=also, policy=policy, session=SESSION)
+                self.tell([priced])
+            case ShowPrompt(place=place, for_run=run, for_turn=turn):
+                read = readings()
+                self.tell([read.shown(read.place(run, turn) if place < 0 else place)])
             case SetWeb(mode):
                 self.tell([WebSet(mode)])
-            case SetMasking(policy):
-                self.tell([PolicySet(policy, session=SESSION, run=1)])
             case ListModels():
                 self.tell([LISTED])
             case OpenPage(uri) if uri in PAGES:
@@ -111,6 +134,7 @@ class ScriptedDoor:
 
     def tell(self, events: Sequence[Event]) -> None:
         for event in events:
+            self.history = remember(self.history, event)
             self.receive(event)
 
     def last(self) -> Command:
@@ -380,6 +404,40 @@ def until(kind: type[Event], turn: int) -> tuple[Event, ...]:
 
 RUNNING = until(ThoughtDelta, 6)
 """Turn 6 is thinking; observations 1 and 2 are masked, 3 is an error, 4 is pinned."""
+
+# ── what the model read in it ────────────────────────────────────────────────────────────────────
+
+
+def with_prompts(
+    events: Sequence[Event], system: str = Guided(led=False).system(web=False, named=())
+) -> Iterator[Event]:
+    """The run with its views as the engine would have built and recorded them, so that they can be shown."""
+    decided: tuple[Decision, ...] = ()
+    listener = Listener(ScriptedModel([], context=MODEL.context))
+    for past, event in replay.story(events):
+        match event:
+            case RunStarted():
+                yield dataclasses.replace(event, system=system)
+            case Decided(decisions):
+                decided = decisions
+                yield dataclasses.replace(event, policy=past.policy)
+            case ViewBuilt():
+                shown = view.build(past.transcript, decided, past.policy, system=system)
+                built = listener.recorded(listener.built(shown), shown, past.transcript.observations())
+                texts, places = built.texts, built.places
+                yield dataclasses.replace(
+                    event, segments=built.segments, tokens=built.tokens, texts=texts, places=places
+                )
+            case _:
+                yield event
+
+
+@functools.cache
+def readings() -> Readings:
+    read = Readings()
+    read.hear(with_prompts(RUN))
+    return read
+
 
 # ── the app, driven ──────────────────────────────────────────────────────────────────────────────
 

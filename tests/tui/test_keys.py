@@ -26,13 +26,17 @@ from engine.protocol import (
     NetworkEntry,
     OpenPage,
     Policy,
+    Price,
     PullModel,
+    Redo,
     RemoveModel,
     RunEnded,
     SetMark,
     SetMasking,
     SetWeb,
+    ShowPrompt,
     Stop,
+    Undo,
     UseModel,
 )
 from engine.protocol import Network as NetworkEvent
@@ -47,17 +51,28 @@ from tui.screens.fork import ForkForm
 from tui.screens.help import Help
 from tui.screens.models import Models
 from tui.screens.network import Approval, Network
+from tui.screens.prompt import PromptView
 from tui.screens.reader import Reader
 from tui.screens.sessions import Sessions
 from tui.screens.whatif import WhatIf
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
 from tui.widgets.document import Document
+from tui.widgets.folds import Folds
 from tui.widgets.prompt import Prompt
 from tui.widgets.rows import RowList
 from tui.widgets.turns import Turns
 
-OTHERS = (*keys.READER, *keys.SESSIONS, *keys.APPROVAL, *keys.NETWORK, *keys.MODELS, *keys.WHATIF, *keys.COMPARE)
+OTHERS = (
+    *keys.READER,
+    *keys.VIEW,
+    *keys.SESSIONS,
+    *keys.APPROVAL,
+    *keys.NETWORK,
+    *keys.MODELS,
+    *keys.WHATIF,
+    *keys.COMPARE,
+)
 """Keys of the screens in front of the main one."""
 
 Test = Callable[["Driven"], Awaitable[None]]
@@ -267,9 +282,13 @@ async def _(app: Driven) -> None:
     await app.press("2")
     app.context.select("6")
     await app.press("m")
+    assert app.door.last() == Price(6, "mask")
+    await app.until(lambda: "mask 6: frees 980 tokens" in status_of(app) and "3.0 s of re-reading" in status_of(app))
+    assert "→ masked" not in row_of(app, "6")
+    await app.press("m")
     assert app.door.last() == SetMark(6, "mask")
     await app.until(lambda: "→ masked" in row_of(app, "6"))
-    await app.press("m")
+    await app.press("m", "m")
     assert app.door.last() == SetMark(6, "unmask")
 
 
@@ -277,15 +296,17 @@ async def _(app: Driven) -> None:
 async def _(app: Driven) -> None:
     await app.press("2")
     app.context.select("5")
-    await app.press("p")
-    assert app.door.last() == SetMark(5, "pin")
+    await app.press("p", "p")
+    assert app.door.commands == [Price(5, "pin"), SetMark(5, "pin")]
     await app.until(lambda: "→ pinned" in row_of(app, "5"))
-    await app.press("p")
+    await app.press("p", "p")
     assert app.door.last() == SetMark(5, "none")
 
 
 @key("mask.wider", fakes.RUNNING)
 async def _(app: Driven) -> None:
+    await app.press("plus")
+    assert app.door.last() == Price(policy=Policy(window=3))
     await app.press("plus")
     assert app.door.last() == SetMasking(Policy(window=3))
     await app.until(lambda: "window: last 3 turns → next turn" in row_of(app, "edge"))
@@ -293,13 +314,46 @@ async def _(app: Driven) -> None:
 
 @key("mask.narrower", fakes.RUNNING)
 async def _(app: Driven) -> None:
+    await app.press("minus")
     for window in (1, 0):
         await app.press("minus")
-        assert app.door.last() == SetMasking(Policy(window=window))
+        assert app.door.last() == SetMasking(Policy(window=window)), "once taken, each press is a turn less"
         await app.until(lambda: app.app.state.policy.window == window)  # noqa: B023 - called in this round
     await app.press("minus")
     assert app.door.last() == SetMasking(Policy(window=0))
     assert "window off" in row_of(app, "edge")
+
+
+@key("mask.all", fakes.RUN)
+async def _(app: Driven) -> None:
+    await app.press("U")
+    assert "unmask all 3: takes 4,627 tokens" in status_of(app)
+    await app.press("U")
+    assert app.door.last() == SetMark(1, "unmask", also=(2, 5))
+    await app.until(lambda: app.app.state.run and app.app.state.run.hidden == 0)
+
+
+@key("mask.undo", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("2")
+    app.context.select("6")
+    await app.press("m", "m", "u")
+    assert app.door.last() == Undo()
+    await app.until(lambda: "→" not in row_of(app, "6"))
+    assert any("taken back: mask 6" in row.content.plain for row in app.turns.rows)
+
+
+@key("mask.redo", fakes.RUNNING)
+async def _(app: Driven) -> None:
+    await app.press("plus", "plus", "u", "ctrl+r")
+    assert app.door.last() == Redo()
+    await app.until(lambda: app.app.state.policy.window == 3)
+
+
+@key("prompt.view")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    assert app.door.commands[0] == ShowPrompt(fakes.SESSION, 1, 7)
 
 
 def row_of(app: Driven, row: str) -> str:
@@ -534,6 +588,145 @@ async def _(app: Driven) -> None:
     await reading(app)
     await app.press("y")
     assert app.app.clipboard.splitlines() == [f"line {number} of the document" for number in (40, 41, 42, 80, 81)]
+
+
+# ── the exact prompt ─────────────────────────────────────────────────────────────────────────────
+
+
+async def viewing(app: Driven) -> Folds:
+    """The prompt of the last turn, beside that of the turn before."""
+    await app.press("v")
+    await app.until(lambda: isinstance(app.app.screen, PromptView) and app.app.screen.query_one(Folds).block)
+    await app.pilot.pause()
+    return app.app.screen.query_one(Folds)
+
+
+def title_of(app: Driven) -> str:
+    return app.app.screen.query_one("#prompt-title", Plain).render().plain
+
+
+def since_of(app: Driven) -> str:
+    return app.app.screen.query_one("#prompt-difference", Plain).render().plain
+
+
+@key("view.back")
+async def _(app: Driven) -> None:
+    for name in ("escape", "q", "v"):
+        await viewing(app)
+        await app.press(name)
+        await app.until(lambda: not isinstance(app.app.screen, PromptView))
+
+
+@key("view.fold")
+async def _(app: Driven) -> None:
+    folds = await viewing(app)
+    assert folds.block is not None and folds.block.label == "system message"
+    before = folds.opened
+    for name in ("enter", "space"):
+        await app.press(name)
+        assert (folds.block.id in folds.opened) is (name == "enter")
+    assert folds.opened == before
+
+
+@key("view.fold_all")
+async def _(app: Driven) -> None:
+    folds = await viewing(app)
+    some = len(folds.opened)
+    await app.press("z")
+    assert len(folds.opened) > some
+    await app.press("z")
+    assert folds.opened == frozenset()
+
+
+@key("view.next")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    await app.press("left_square_bracket", "left_square_bracket", "right_square_bracket")
+    await app.until(lambda: "Prompt of turn 6" in title_of(app) and "since turn 5" in since_of(app))
+
+
+@key("view.previous")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    assert "Prompt of turn 7" in title_of(app) and "since turn 6" in since_of(app)
+    await app.press(*["left_square_bracket"] * 6)
+    await app.until(lambda: "Prompt of turn 1" in title_of(app) and "the first" in since_of(app))
+
+
+@key("view.earlier")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    await app.press("left_curly_bracket", "left_curly_bracket")
+    await app.until(lambda: "since turn 4" in since_of(app))
+    assert "Prompt of turn 7" in title_of(app)
+    assert "⊘ 3 masked" in since_of(app)
+
+
+@key("view.later")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    await app.press("left_square_bracket", "left_square_bracket", "right_curly_bracket")
+    await app.until(lambda: "since turn 6" in since_of(app))
+    assert "Prompt of turn 5" in title_of(app)
+    assert "- 3 gone" in since_of(app) and "↩ 1 back" in since_of(app)
+
+
+@key("view.change")
+async def _(app: Driven) -> None:
+    folds = await viewing(app)
+    labels = []
+    for _ in range(4):
+        await app.press("n")
+        assert folds.block is not None
+        labels.append(folds.block.label)
+    assert labels == [
+        "observation 5 · text",
+        "turn 6 · what it wrote",
+        "observation 7 · header",
+        "observation 7 · text",
+    ]
+
+
+@key("view.change_before")
+async def _(app: Driven) -> None:
+    folds = await viewing(app)
+    await app.press("n", "n", "N")
+    assert folds.block is not None and folds.block.label == "observation 5 · text"
+
+
+@key("view.find")
+async def _(app: Driven) -> None:
+    folds = await viewing(app)
+    await app.press("slash", *"pinning")
+    assert folds.block is not None and folds.block.label == "turn 4 · what it wrote"
+    assert folds.block.id in folds.opened, "what was folded is opened where the words are"
+    await app.press("escape", "n")
+    assert app.focused(Folds)
+
+
+@key("view.copy")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    await app.press("j", "y")
+    assert app.app.clipboard == fakes.QUESTION
+
+
+@key("view.copy_all")
+async def _(app: Driven) -> None:
+    await viewing(app)
+    await app.press("Y")
+    assert app.app.clipboard.startswith("<|system|>\nYou answer questions from documents.")
+    assert "L19: shows the change at once as pending." in app.app.clipboard
+    assert "one row for each observation" not in app.app.clipboard.casefold(), "what is masked was not read"
+
+
+@key("view.template")
+async def _(app: Driven) -> None:
+    folds = await viewing(app)
+    await app.press("t", "g")
+    assert folds.block is not None and folds.block.label == "template"
+    await app.press("t")
+    assert folds.block is not None and folds.block.label != "template"
 
 
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────

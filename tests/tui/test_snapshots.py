@@ -20,7 +20,7 @@ SCREENS: dict[str, tuple[Sequence[Event], tuple[str, ...]]] = {
     "empty": ((), ()),
     "running": (fakes.RUNNING, ()),
     "masked": (fakes.RUN, ("escape", "2", "home", "enter")),
-    "context": (fakes.RUNNING, ("2", "end", "p", "plus")),
+    "context": (fakes.RUNNING, ("2", "end", "p", "p", "plus", "plus")),
     "answered": (fakes.RUN, ()),
 }
 

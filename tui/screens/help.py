@@ -23,6 +23,8 @@ SIGNS = (
     ("^", "pinned by you: live whatever its age"),
     ("!", "an error: never masked"),
     ("→", "will change at the next turn"),
+    ("5t", "how many turns ago it came"),
+    ("“ ↻", "its last use: ✓ cited, “ quoted, ↻ lines of it opened again"),
     ("──", "the window's edge: what is above it is masked"),
     ("✓", "the cited lines support the sentence"),
     ("~", "they support it only in part"),

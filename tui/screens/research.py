@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Input
 
-from engine.protocol import AnswerNow, Ask, CancelIndex, Command, Continue, Mark, SetMark, SetMasking, Stop
+from engine.protocol import AnswerNow, Ask, CancelIndex, Command, Continue, Stop
 from tui import keys
 from tui.safe import Plain
-from tui.screens.panes import Panes
-from tui.state import AppState, ObservationRow, RunState
+from tui.screens.prompt import PromptView
+from tui.screens.steer import Steer
+from tui.state import AppState, RunState
 from tui.widgets import status
 from tui.widgets.answer import Answer, cited
 from tui.widgets.context_map import ContextMap
@@ -26,17 +26,10 @@ from tui.widgets.sources import Sources
 from tui.widgets.turns import Turns
 
 
-class Research(Panes):
+class Research(Steer):
     """Folds nothing and sends nothing itself: it is told the state, and tells the app what the user wants."""
 
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.SCREEN)
-
-    class Wanted(Message):
-        """Tell the engine this."""
-
-        def __init__(self, command: Command) -> None:
-            super().__init__()
-            self.command = command
 
     class Reading(Message):
         """Show this document at this line, with these lines marked."""
@@ -45,20 +38,22 @@ class Research(Panes):
             super().__init__()
             self.uri, self.at, self.marked = uri, at, marked
 
-    def __init__(self, state: AppState, questions: Sequence[str], clock: Callable[[], float]) -> None:
-        super().__init__(state, questions)
+    def __init__(
+        self, state: AppState, questions: Sequence[str], clock: Callable[[], float], *, preview: bool = True
+    ) -> None:
+        super().__init__(state, questions, preview=preview)
         self._clock = clock
         self._chosen: tuple[int, int, int] | None = None  # the row the user looks at; None: whatever is newest
         self._asked = ""
         self._stopping = False
 
     def on_mount(self) -> None:
-        self._timer = self.set_interval(0.25, self._show_bars, pause=True)
+        self._timer = self.set_interval(0.25, self.show_bars, pause=True)
         self.show_pane("turns")
         self.refresh_from(self.state)
 
     def on_resize(self) -> None:
-        self._show_bars()
+        self.show_bars()
 
     # ── the state comes down ─────────────────────────────────────────────────────────────────────
 
@@ -78,7 +73,7 @@ class Research(Panes):
         self.query_one(Sources).refresh_from(state)
         self.query_one(Answer).refresh_from(state)
         self._show_main()
-        self._show_bars()
+        self.show_bars()
         if run is not None and old is not None and old.running and not run.running:
             self._end(run)
         if run is not None and run.running:
@@ -107,10 +102,13 @@ class Research(Panes):
             if run.ended != "failed" and (isinstance(self.focused, Turns) or self.focused is None):
                 prompt.focus()
 
-    def _show_bars(self) -> None:
+    def show_bars(self) -> None:
+        """The two lines that are always there; what a key press would cost stands in for the status."""
         width = max(20, self.size.width - 2)
         self.query_one("#title", Plain).show(status.title(self.state, width))
-        self.query_one("#status", Plain).show(status.status(self.state, width, self._clock()))
+        bar, offer = self.query_one("#status", Plain), self.offer_line()
+        bar.show(offer or status.status(self.state, width, self._clock()))
+        bar.set_class(offer is not None, "-offer")
         text, kind = status.banner(self.state)
         banner = self.query_one("#banner", Plain)
         banner.show(text)
@@ -153,7 +151,9 @@ class Research(Panes):
         self.post_message(self.Wanted(Ask(question, session=self.state.session)))
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
+        self.drop_offer()
         self._choose(event.rows)
+        self.show_bars()
 
     def on_row_list_picked(self, event: RowList.Picked) -> None:
         if event.rows.id in ("citations", "sources"):
@@ -197,7 +197,7 @@ class Research(Panes):
                 return run is not None and not running
             case "continue":
                 return self.state.can_continue and not running
-            case "window":
+            case "window" | "unmask_all" | "undo" | "redo" | "view":
                 return run is not None and not isinstance(self.focused, Prompt | Input)
             case "open" | "copy" | "find" | "pane":
                 return run is not None
@@ -213,29 +213,9 @@ class Research(Panes):
             self.query_one("#main").remove_class("-detail").border_title = "4 Answer"
         self.show_pane(pane, focus=True)
 
-    def action_mask(self) -> None:
-        if (row := self.selected()) is not None:
-            self._mark(row, "unmask" if row.pending == "masked" else "mask")
-
-    def action_pin(self) -> None:
-        if (row := self.selected()) is None:
-            return
-        if row.observation.error:
-            self.notify("Errors are never masked; there is nothing to pin.", markup=False)
-        else:
-            self._mark(row, "none" if row.pending == "pinned" else "pin")
-
-    def _mark(self, row: ObservationRow, mark: Mark) -> None:
-        self.post_message(self.Wanted(SetMark(row.number, mark)))
-
-    def action_window(self, step: int) -> None:
-        policy = self.state.run.next_policy if self.state.run is not None else self.state.policy
-        if policy.window + step >= 0:
-            self.post_message(self.Wanted(SetMasking(replace(policy, window=policy.window + step, auto=False))))
-
     def _can_stop(self) -> bool:
         run = self.state.run
-        if self.query_one("#find").has_class("-on"):
+        if self.query_one("#find").has_class("-on") or self.offer is not None:
             return False
         return self.state.indexing is not None or (run is not None and run.running and not self._stopping)
 
@@ -249,15 +229,24 @@ class Research(Panes):
             self.post_message(self.Wanted(CancelIndex()))
 
     def action_back(self) -> None:
-        """Out of what is in front: the find box, the prompt, a detail."""
+        """Out of what is in front: an offer, the find box, the prompt, a detail."""
         run, find = self.state.run, self.query_one("#find", Input)
-        if find.has_class("-on"):
+        if self.drop_offer():
+            self.show_bars()
+            self.refresh_bindings()
+        elif find.has_class("-on"):
             find.remove_class("-on")
             self.set_focus(self._find_in)
         elif isinstance(self.focused, Prompt):
             self.show_pane("turns" if run is not None and run.running else "answer", focus=True)
         elif self.detailed:
             self.action_pane("answer")
+
+    def action_view(self) -> None:
+        """What the model read, at the turn that is selected or else the last one."""
+        run, place = self.state.run, self._chosen or self.query_one(Turns).selected
+        if run is not None:
+            self.app.push_screen(PromptView(self.state, *(place[:2] if place[0] else (run.number, 0))))
 
     def action_answer_now(self) -> None:
         self.post_message(self.Wanted(AnswerNow()))

@@ -79,7 +79,7 @@ class RowList(OptionList):
             a.id == b.id and a.enabled == b.enabled for a, b in zip(old, new, strict=False)
         ):
             for index, (before, after) in enumerate(zip(old, new, strict=False)):
-                if not before.content.is_same(after.content):
+                if before is not after and not before.content.is_same(after.content):
                     self.replace_option_prompt_at_index(index, after.content)
             if len(new) > len(old):
                 self.add_options([_option(row) for row in new[len(old) :]])

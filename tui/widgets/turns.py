@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from textual.content import Content
 
 from tui.safe import line, lines, short
-from tui.state import AppState, CallRow, ObservationRow, RunState, TurnRow
+from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow
 from tui.widgets import words
 from tui.widgets.bars import count
 from tui.widgets.rows import Row, RowList
@@ -15,19 +15,48 @@ from tui.widgets.rows import Row, RowList
 _DOING = {"reading": "reading", "thinking": "thinking", "calling": "calling", "stopped": "stopped"}
 
 
-def turn_rows(run: RunState) -> Iterator[Row]:
-    """The rows of one question, the question first. A row's id is ``run:turn:call``."""
+Drawn = dict[tuple[int, int], tuple[list[object], list[Row]]]
+"""By run and turn: what its rows were drawn from, and the rows."""
+
+
+def turn_rows(run: RunState, drawn: Drawn | None = None) -> Iterator[Row]:
+    """The rows of one question, the question first. A row's id is ``run:turn:call``.
+
+    ``drawn`` keeps them from one time to the next: a turn of which nothing changed is not drawn again.
+    """
+    drawn = {} if drawn is None else drawn
+    rows = {row.number: row for row in run.observations}
+    notes: dict[int, list[tuple[int, Note]]] = {}
+    for place, note in enumerate(run.notes):
+        notes.setdefault(note.turn, []).append((place, note))
     yield Row(f"{run.number}:q", line(("? ", "bold $primary"), (short(run.question), "bold")), enabled=False)
-    yield from _notes(run, 0)
+    yield from _notes(run, notes.get(0, []))
     for turn in run.turns:
-        yield from _notes(run, turn.number, changes=True)
-        for index, call in enumerate(turn.calls or (None,)):
-            number = turn.observations[index] if index < len(turn.observations) else 0
-            content = call_row(turn, index, call, run.row(number), last=run.running and turn is run.turns[-1])
-            yield Row(f"{run.number}:{turn.number}:{index}", content)
-        yield from _notes(run, turn.number)
+        last = run.running and turn is run.turns[-1]
+        told = notes.get(turn.number, [])
+        seen = [rows.get(number) for number in turn.observations]
+        made_of: list[object] = [last, turn, *seen, *(note for _, note in told)]
+        old = drawn.get((run.number, turn.number))
+        if old is None or len(old[0]) != len(made_of) or any(a is not b for a, b in zip(old[0], made_of, strict=True)):
+            old = drawn[run.number, turn.number] = made_of, list(_turn(run, turn, seen, told, last=last))
+        yield from old[1]
     if not run.running:
         yield Row(f"{run.number}:end", _end(run), enabled=False)
+
+
+def _turn(
+    run: RunState,
+    turn: TurnRow,
+    seen: Sequence[ObservationRow | None],
+    notes: Sequence[tuple[int, Note]],
+    *,
+    last: bool,
+) -> Iterator[Row]:
+    yield from _notes(run, notes, changes=True)
+    for index, call in enumerate(turn.calls or (None,)):
+        content = call_row(turn, index, call, seen[index] if index < len(seen) else None, last=last)
+        yield Row(f"{run.number}:{turn.number}:{index}", content)
+    yield from _notes(run, notes)
 
 
 def call_row(turn: TurnRow, index: int, call: CallRow | None, row: ObservationRow | None, *, last: bool) -> Content:
@@ -51,10 +80,10 @@ def call_row(turn: TurnRow, index: int, call: CallRow | None, row: ObservationRo
     return lines([first, line((f"     {words.outcome(row.observation)} · {words.size(row)}{after}", "dim"))])
 
 
-def _notes(run: RunState, turn: int, *, changes: bool = False) -> Iterator[Row]:
+def _notes(run: RunState, notes: Sequence[tuple[int, Note]], *, changes: bool = False) -> Iterator[Row]:
     """The notes of a turn: what masking changed stands before its calls, everything else after them."""
-    for index, note in enumerate(run.notes):
-        if note.turn == turn and (note.kind in ("masked", "shown")) == changes:
+    for index, note in notes:
+        if (note.kind in ("masked", "shown")) == changes or note.turn == 0:
             sign = {"masked": "⊘", "shown": "●", "error": "✗", "info": "·"}[note.kind]
             style = "bold $error" if note.kind == "error" else "italic"
             text = line((f"   {sign} {short(note.text)}", style))
@@ -81,13 +110,17 @@ class Turns(RowList):
         super().__init__(id=id)
         self.add_class("pane")
         self.following = True
+        self._drawn: Drawn = {}
+        self._session = ""
 
     def refresh_from(self, state: AppState) -> None:
         runs = (*state.earlier, state.run) if state.run is not None else state.earlier
         unknown = [
             line((f"? {short(event.name, 40)} {short(str(dict(event.data)), 200)}", "dim")) for event in state.unknown
         ]
-        rows = [row for run in runs for row in turn_rows(run)]
+        if state.session != self._session:
+            self._session, self._drawn = state.session, {}
+        rows = [row for run in runs for row in turn_rows(run, self._drawn)]
         self.show([*rows, *(Row(f"unknown:{index}", text, enabled=False) for index, text in enumerate(unknown))])
         if self.following and self.last_row:
             self.select(self.last_row)

@@ -14,6 +14,7 @@ SIGN: Mapping[State, str] = {"live": "●", "masked": "⊘", "pinned": "^", "kep
 STYLE: Mapping[State, str] = {"live": "$primary", "masked": "dim", "pinned": "$warning", "kept": "$error"}
 CITED: Mapping[CitationState, str] = {"verified": "✓", "weak": "~", "missing": "✗"}
 CITED_STYLE: Mapping[CitationState, str] = {"verified": "$success", "weak": "$warning", "missing": "$error"}
+USED: Mapping[str, str] = {"cited": "✓", "quoted": "“", "re-opened": "↻"}
 CITED_WORD: Mapping[CitationState, str] = {
     "verified": "the lines support it",
     "weak": "the lines support it only in part",
@@ -54,15 +55,29 @@ def size(row: ObservationRow) -> str:
     return f"{count(row.before)}→{count(row.after)}" if row.state == "masked" else count(row.before)
 
 
+def use(row: ObservationRow, now: int) -> str:
+    """How old an observation is at turn ``now``, and when it was last of use."""
+    age = max(0, now - row.turn)
+    aged = f"{age} turn{'' if age == 1 else 's'} old" if age else "new"
+    return f"{aged} · last {row.used.kind} at turn {row.used.turn}" if row.used else f"{aged} · not used since"
+
+
+def rate(tokens: int, seconds: float) -> str:
+    """Tokens a second; empty where that says nothing."""
+    return f" ({tokens / seconds:,.0f} tok/s)" if tokens and seconds > 0.005 else ""
+
+
 def timing(turn: TurnRow) -> str:
     """Where a turn's time went."""
     timings = turn.timings
     repaired = f" ({turn.repaired:,} of them again, as what they had read was masked or shown)" if turn.repaired else ""
+    fresh = timings.prompt_tokens - timings.reused_tokens
     read = (
         f"saw {timings.prompt_tokens:,} tokens, {timings.reused_tokens:,} of them from the cache;"
-        f" read {timings.prompt_tokens - timings.reused_tokens:,}{repaired} in {duration(timings.prefill_seconds)}"
+        f" read {fresh:,}{repaired} in {duration(timings.prefill_seconds)}{rate(fresh, timings.prefill_seconds)}"
     )
     wrote = f"wrote {timings.generated_tokens:,} in {duration(timings.decode_seconds)}"
+    wrote += rate(timings.generated_tokens, timings.decode_seconds)
     tools = f"calls {duration(timings.tool_seconds)}" if timings.tool_seconds else ""
     return " · ".join(part for part in (read, wrote, tools) if part)
 

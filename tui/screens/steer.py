@@ -1,0 +1,118 @@
+"""The keys that change what the model sees: what they would cost first, then the change, and taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from textual.content import Content
+from textual.message import Message
+
+from engine.protocol import Command, Redo, SetMark, SetMasking, Undo
+from tui import offers
+from tui.offers import Offer
+from tui.safe import line, short
+from tui.screens.panes import Panes
+from tui.state import AppState
+
+
+class Steer(Panes):
+    """A first press asks what a change costs, a second press of the same key makes it. Whoever turned that off makes it
+    at once. Moving the cursor or esc drops the offer. The window goes on with each press once it was taken.
+    """
+
+    class Wanted(Message):
+        """Tell the engine this."""
+
+        def __init__(self, command: Command) -> None:
+            super().__init__()
+            self.command = command
+
+    def __init__(self, state: AppState, questions: Sequence[str], *, preview: bool = True) -> None:
+        super().__init__(state, questions)
+        self.preview = preview
+        self._offer: Offer | None = None
+        self._going = ("", 0)  # the key of the window that was taken, and the turn it was taken in
+
+    @property
+    def offer(self) -> Offer | None:
+        """What was asked about, as long as it is about what is selected."""
+        offer = self._offer
+        if offer is not None and isinstance(offer.command, SetMark) and not offer.command.also:
+            row = self.selected()
+            if row is None or row.number != offer.command.observation:
+                self._offer = None
+        return self._offer
+
+    def drop_offer(self) -> bool:
+        """Forget it; whether there was one."""
+        there, self._offer, self._going = self.offer is not None, None, ("", 0)
+        return there
+
+    def offer_line(self) -> Content | None:
+        """The offer, to stand where the status stands."""
+        offer = self.offer
+        if offer is None:
+            return None
+        told, how = offers.words(self.state, offer, self.size.width - 7)
+        return line(("? ", "bold $warning"), (told, "bold"), "  ", (how, "dim"))
+
+    # ── what the keys do ─────────────────────────────────────────────────────────────────────────
+
+    def action_mask(self) -> None:
+        if (row := self.selected()) is not None:
+            self._want("m", SetMark(row.number, "unmask" if row.pending == "masked" else "mask"))
+
+    def action_pin(self) -> None:
+        if (row := self.selected()) is None:
+            return
+        if row.observation.error:
+            self.notify("Errors are never masked; there is nothing to pin.", markup=False)
+        else:
+            self._want("p", SetMark(row.number, "none" if row.pending == "pinned" else "pin"))
+
+    def action_window(self, step: int) -> None:
+        policy = self.state.run.next_policy if self.state.run is not None else self.state.policy
+        if policy.window + step >= 0:
+            self._want("+" if step > 0 else "-", SetMasking(replace(policy, window=policy.window + step, auto=False)))
+
+    def action_unmask_all(self) -> None:
+        run = self.state.run
+        numbers = [row.number for row in run.observations if row.pending == "masked"] if run is not None else []
+        if numbers:
+            self._want("U", SetMark(numbers[0], "unmask", tuple(numbers[1:])))
+        else:
+            self.notify("Nothing is masked.", markup=False)
+
+    def action_undo(self) -> None:
+        self._again(Undo(), "undo")
+
+    def action_redo(self) -> None:
+        self._again(Redo(), "redo")
+
+    def _again(self, command: Undo | Redo, what: str) -> None:
+        self.drop_offer()
+        run = self.state.run
+        if run is None or not (run.history.done if what == "undo" else run.history.undone):
+            self.notify(short(f"There is nothing to {what} in this run."), markup=False)
+        else:
+            self.post_message(self.Wanted(command))
+        self.show_bars()
+
+    def _want(self, key: str, command: SetMark | SetMasking) -> None:
+        offer = Offer(key, command)
+        turn = len(self.state.run.turns) if self.state.run is not None else 0
+        on_the_way = isinstance(command, SetMasking) and self._going == (key, turn)
+        if not self.preview or self.state.run is None or self.offer == offer or on_the_way:
+            self._offer = None
+            self._going = (key, turn) if isinstance(command, SetMasking) else ("", 0)
+            self.post_message(self.Wanted(command))
+        else:
+            self._offer, self._going = offer, ("", 0)
+            self.post_message(self.Wanted(offer.price()))
+        self.show_bars()
+        self.refresh_bindings()
+
+    def show_bars(self) -> None:
+        """Draw the title and the status again."""
+        raise NotImplementedError
