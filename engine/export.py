@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -238,3 +239,34 @@ def _places(transcript: Transcript) -> Iterator[str]:
         yield from (link.uri for link in observation.links)
         if observation.uri and observation.tool != "search" and not observation.error:
             yield observation.uri
+
+
+# ── the formats ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Form:
+    """A format to export in: the ending of its files, what it is for, and how a session is written in it."""
+
+    ending: str
+    about: str
+    write: Callable[[Iterable[Event]], str]
+
+
+def _trajectory_line(events: Iterable[Event]) -> str:
+    return json.dumps(to_trajectory(events), ensure_ascii=False) + "\n"
+
+
+def _html(events: Iterable[Event]) -> str:
+    from engine.report import to_html
+
+    return to_html(events)
+
+
+FORMS: dict[str, Form] = {
+    "markdown": Form("md", "to read: questions, turns, answers and the cited lines", to_markdown),
+    "html": Form("html", "one page to look at, mail or print: the map, the decisions, the figures", _html),
+    "jsonl": Form("jsonl", "every event, one on each line, to replay", to_jsonl),
+    "trajectory": Form("trajectory.jsonl", "a record of the paper's trajectory schema", _trajectory_line),
+}
+"""Every format, by its name. The command line and the list of sessions offer what is in here."""

@@ -27,10 +27,14 @@ LANDMARKS = "('RunStarted', 'RunEnded', 'TurnEnded')"
 _PATIENCE = 1.0
 """Seconds to wait for others to let go of a damaged file. Those who are only about to find the damage do at once."""
 
-_VERSION = 1
+_VERSION = 2
+"""1 had no tags. Every statement of the schema leaves alone what is there, so that it brings an older file up to date."""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, title TEXT NOT NULL, created REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tags (
+    session TEXT NOT NULL REFERENCES sessions (id), tag TEXT NOT NULL, PRIMARY KEY (session, tag)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     row INTEGER PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions (id), seq INTEGER NOT NULL, run INTEGER NOT NULL,
     turn INTEGER NOT NULL, kind TEXT NOT NULL, at REAL NOT NULL, data TEXT NOT NULL, UNIQUE (session, seq)
@@ -68,6 +72,7 @@ def connect(path: Path) -> Database:
         database.execute("PRAGMA foreign_keys = ON")
         for table in ("sessions", "events", "texts"):
             database.execute(f"SELECT max(rowid) FROM {table}").fetchone()
+        database.execute("SELECT max(tag) FROM tags").fetchone()
     except BaseException:
         connection.close()
         raise
@@ -239,6 +244,9 @@ def _salvage(aside: Path, database: Database) -> None:
                 _carry(database, event.session, "(recovered)", at)
                 with database.atomic():
                     insert(database, event)
+    for session, tag in _rows(aside, "SELECT session, tag FROM tags"):
+        with contextlib.suppress(sqlite3.IntegrityError):
+            database.execute("INSERT OR IGNORE INTO tags (session, tag) VALUES (?, ?)", (session, tag))
 
 
 def _carry(database: Database, session: str, title: str, created: float) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from engine import journal_file, protocol, replay
+from engine import journal_file, protocol, replay, session_search
 from engine.clean import clean, clean_line
 from engine.errors import JournalCorrupt, ProtocolError, SessionError, SessionMissing
 from engine.protocol import Event, RunStarted, Unknown
@@ -29,8 +29,8 @@ _LETTERS = "bcdfghjkmnpqrstvwxz"
 _BATCH = 500
 """Events read at a time, so that a long session neither fills the memory nor keeps writers waiting."""
 
-_MATCHES = 500
-"""The most places looked at in one search."""
+_AROUND = 24
+"""Words of a snippet."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,15 @@ class SessionSummary:
     unfinished: bool
     model: str
     library: str
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SessionMatch:
-    """The best place of one session for a search. ``seq`` is the event it is in, 0 for the title."""
+    """The best place of one session for a search. ``seq`` is the event it is in, 0 for the title.
+
+    ``marks`` are the spans of characters in the snippet where the words stand.
+    """
 
     id: str
     title: str
@@ -58,6 +62,8 @@ class SessionMatch:
     kind: Literal["title", "question", "answer", "observation"]
     snippet: str
     at: float
+    marks: tuple[tuple[int, int], ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 _KINDS: dict[str, Literal["question", "answer", "observation"]] = {
@@ -137,9 +143,20 @@ class Journal:
             ):
                 raise _missing(session)
 
+    def tag(self, session: str, tags: Iterable[str]) -> tuple[str, ...]:
+        """Give a session these tags, in place of those it had; returns them as they are kept. Raises SessionMissing."""
+        self.title(session)
+        kept = session_search.tag_names(tags)
+        with self._use() as db, db.atomic():
+            db.execute("DELETE FROM tags WHERE session = ?", (session,))
+            for tag in kept:
+                db.execute("INSERT INTO tags (session, tag) VALUES (?, ?)", (session, tag))
+        return kept
+
     def delete(self, session: str) -> None:
         """Delete a session and all its events. Raises SessionMissing."""
         with self._use() as db, db.atomic():
+            db.execute("DELETE FROM tags WHERE session = ?", (session,))
             db.execute("DELETE FROM texts WHERE rowid IN (SELECT row FROM events WHERE session = ?)", (session,))
             db.execute("DELETE FROM events WHERE session = ?", (session,))
             if db.execute("DELETE FROM sessions WHERE id = ?", (session,)).rowcount == 0:
@@ -165,6 +182,11 @@ class Journal:
             raise _missing(session)
         return str(row[0])
 
+    def tags(self, session: str) -> tuple[str, ...]:
+        """A session's tags, in order."""
+        with self._use() as db:
+            return _tags(db, session)
+
     def next_seq(self, session: str) -> int:
         """The ``seq`` of the next event. The first is 1."""
         with self._use() as db:
@@ -178,40 +200,60 @@ class Journal:
         self.title(session)
         return self._events(session, after)
 
-    def list(self, limit: int = 100) -> tuple[SessionSummary, ...]:
-        """The sessions in which anything was asked, the last used first; all of them where ``limit`` is negative."""
+    def list(self, limit: int = 100, tags: Iterable[str] = ()) -> tuple[SessionSummary, ...]:
+        """The sessions in which anything was asked, the last used first; all of them where ``limit`` is negative.
+
+        With ``tags``, only those that have a tag beginning with each of them.
+        """
+        having, values = _having(tags)
         with self._use() as db:
             sessions = db.execute(
                 "SELECT id, title, created, (SELECT at FROM events WHERE session = id ORDER BY seq DESC LIMIT 1) AS updated"
-                " FROM sessions WHERE updated IS NOT NULL ORDER BY updated DESC, id DESC LIMIT ?",
-                (limit,),
+                f" FROM sessions WHERE updated IS NOT NULL{having} ORDER BY updated DESC, id DESC LIMIT ?",
+                (*values, limit),
             ).fetchall()
             return tuple(_summary(db, *session) for session in sessions)
+
+    def summary(self, session: str) -> SessionSummary | None:
+        """One session as it would be listed; None where nothing was asked in it."""
+        with self._use() as db:
+            row = db.execute(
+                "SELECT id, title, created, (SELECT max(at) FROM events WHERE session = id) FROM sessions WHERE id = ?",
+                (session,),
+            ).fetchone()
+            return _summary(db, *row) if row is not None and row[3] is not None else None
 
     def search(self, text: str, limit: int = 20) -> tuple[SessionMatch, ...]:
         """The sessions in whose title, questions, answers or observations all words of ``text`` occur, best first.
 
-        Words may be the beginnings of longer ones, so that a search can be typed letter by letter. Nothing in ``text``
-        is an operator.
+        Words may be the beginnings of longer ones, so that a search can be typed letter by letter. A word ``#tag``
+        leaves only the sessions that have such a tag. Nothing else in ``text`` is an operator.
         """
-        words = clean(text).replace('"', " ").casefold().split()
-        if not words:
+        query = session_search.parse(text)
+        if not query.words and not query.tags:
             return ()
+        having, values = _having(query.tags)
+        terms = " ".join(f'"{word}"*' for word in query.words)
         with self._use() as db:
-            titles = db.execute("SELECT id, title, created FROM sessions ORDER BY created DESC").fetchall()
-            found = db.execute(
-                "SELECT e.session, s.title, e.seq, e.kind, snippet(texts, 0, '', '', '…', 16), e.at FROM texts"
-                " JOIN events e ON e.row = texts.rowid JOIN sessions s ON s.id = e.session"
-                " WHERE texts MATCH ? ORDER BY texts.rank LIMIT ?",
-                (" ".join(f'"{word}"*' for word in words), _MATCHES),
+            titles = db.execute(
+                f"SELECT id, title, created FROM sessions WHERE true{having} ORDER BY created DESC", values
             ).fetchall()
-        matches: dict[str, SessionMatch] = {}
-        for session, title, seq, kind, snippet, at in found:
-            matches.setdefault(session, SessionMatch(session, title, seq, _KINDS[kind], clean_line(snippet), at))
-        for session, title, created in titles:
-            if all(word in title.casefold() for word in words):
-                matches.setdefault(session, SessionMatch(session, title, 0, "title", title, created))
-        return tuple(matches.values())[:limit]
+            best = (
+                db.execute(  # the inner LIMIT keeps SQLite from merging the two queries, in which there is no rank
+                    "SELECT place, id, title, min(score) AS score FROM (SELECT e.row AS place, s.id AS id, s.title AS title,"
+                    " texts.rank AS score FROM texts JOIN events e ON e.row = texts.rowid JOIN sessions s ON s.id = e.session"
+                    f" WHERE texts MATCH ?{having} LIMIT -1) GROUP BY id ORDER BY score LIMIT ?",
+                    (terms, *values, limit),
+                ).fetchall()
+                if terms
+                else []
+            )
+            matches = {id: _match(db, place, id, title, terms) for place, id, title, _ in best}
+            for id, title, created in titles:
+                if id not in matches and len(matches) < limit and all(word in title.casefold() for word in query.words):
+                    marks = _marks(title, query.words)
+                    matches[id] = SessionMatch(id, title, 0, "title", title, created, marks, _tags(db, id))
+        return tuple(matches.values())
 
     def resolve(self, prefix: str) -> str:
         """The id that a person means: ``last``, an id, or the beginning of just one. Raises SessionMissing."""
@@ -333,7 +375,36 @@ def _summary(db: Database, id: str, title: str, created: float, updated: float) 
         unfinished=replay.past_of(told).unfinished,
         model=starts[-1].model.name if starts else "",
         library=starts[-1].library if starts else "",
+        tags=_tags(db, id),
     )
+
+
+def _tags(db: Database, session: str) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in db.execute("SELECT tag FROM tags WHERE session = ? ORDER BY tag", (session,)))
+
+
+def _having(tags: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """What asks for all of these tags, in a query of ``sessions``, and its values."""
+    names = session_search.tag_names(tags)
+    one = " AND id IN (SELECT session FROM tags WHERE substr(tag, 1, length(?)) = ?)"
+    return one * len(names), tuple(name for name in names for _ in range(2))
+
+
+def _match(db: Database, place: int, session: str, title: str, terms: str) -> SessionMatch:
+    snippet, seq, kind, at = db.execute(
+        f"SELECT snippet(texts, 0, '{session_search.BEGIN}', '{session_search.END}', '…', {_AROUND}), e.seq, e.kind, e.at"
+        " FROM texts JOIN events e ON e.row = texts.rowid WHERE texts MATCH ? AND texts.rowid = ?",
+        (terms, place),
+    ).fetchone()
+    text, marks = session_search.shown(snippet)
+    return SessionMatch(session, title, seq, _KINDS[kind], clean(text), at, marks, _tags(db, session))
+
+
+def _marks(title: str, words: Iterable[str]) -> tuple[tuple[int, int], ...]:
+    low = title.casefold()
+    if len(low) != len(title):  # a letter that is two when folded: no place can be told
+        return ()
+    return tuple(sorted((low.index(word), low.index(word) + len(word)) for word in words))
 
 
 def _understood(data: str) -> Event:

@@ -147,6 +147,23 @@ class Settings:
         default="", metadata=_help("The address of a SearXNG that web queries go to instead of the search engine.")
     )
 
+    theme: str = field(
+        default="",
+        metadata=_help(
+            "How the app looks: dark, light, ansi (the terminal's own colours), high-contrast, or another of Textual's"
+            " themes. Empty: dark."
+        ),
+    )
+    notify: bool = field(
+        default=True,
+        metadata=_help("Ring the bell and set the terminal's title when a run ends while you look elsewhere."),
+    )
+    keys: Mapping[str, str] = field(
+        default_factory=dict,
+        hash=False,
+        metadata=_help("Other keys for what the app does: a table of names and keys, as the help lists them."),
+    )
+
     def __post_init__(self) -> None:
         for name, low, high in (
             ("window", 0, 10_000),
@@ -246,14 +263,9 @@ def load_settings(overrides: Mapping[str, Any] | None = None, env: Mapping[str, 
     An empty variable and an override that is None count as not given. Raises SettingsError for an unknown name or a
     value that cannot be used.
     """
-    env = os.environ if env is None else env
-    given: dict[str, Any] = {
-        name[len(ENV_PREFIX) :].lower(): value
-        for name, value in env.items()
-        if name.startswith(ENV_PREFIX) and value and name != endpoints.KEY
-    }
+    given = from_environment(env)
     given |= {name: value for name, value in (overrides or {}).items() if value is not None}
-    file = Path(given.get("config_file") or _default_config_file()).expanduser()
+    file = config_path(given)
     values: dict[str, Any] = {}
     try:
         if file.is_file():
@@ -262,6 +274,27 @@ def load_settings(overrides: Mapping[str, Any] | None = None, env: Mapping[str, 
         raise SettingsError(f"cannot read {file}: {error}", "Mend the file or move it away.") from error
     _settings(values, str(file))  # on its own, so that a mistake is blamed on the file it is in
     return _settings(values | given, "the settings")
+
+
+def config_path(given: Mapping[str, Any] | None = None) -> Path:
+    """The settings file: the one that is given, by the environment where nothing is said, or the usual place."""
+    given = from_environment() if given is None else given
+    return Path(given.get("config_file") or _default_config_file()).expanduser()
+
+
+def from_environment(env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The settings that the environment gives, as text, by name."""
+    env = os.environ if env is None else env
+    return {
+        name[len(ENV_PREFIX) :].lower(): value
+        for name, value in env.items()
+        if name.startswith(ENV_PREFIX) and value and name != endpoints.KEY
+    }
+
+
+def checked(values: Mapping[str, Any], where: str) -> Settings:
+    """Settings with these values, as ``where`` gives them. Raises SettingsError for what cannot be used."""
+    return _settings(values, where)
 
 
 def _settings(values: Mapping[str, Any], where: str) -> Settings:
@@ -276,7 +309,7 @@ def _settings(values: Mapping[str, Any], where: str) -> Settings:
             raise SettingsError(f"unknown setting {name!r} in {where}", hint)
         try:
             converted[name] = _convert(str(fields[name].type), value)
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             kind = _KINDS[str(fields[name].type)]
             raise SettingsError(
                 f"{name} = {value!r} in {where} is not {kind}", f"{name}: {fields[name].metadata['help']}"
@@ -284,8 +317,15 @@ def _settings(values: Mapping[str, Any], where: str) -> Settings:
     return Settings(**converted)
 
 
+_KINDS = {
+    "Path": "a path",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "Mapping[str, str]": 'a table of text, as in [keys] with copy = "c" below it',
+}
 _TRUTH = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
-_KINDS = {"Path": "a path", "bool": "true or false", "int": "a whole number", "float": "a number", "str": "text"}
 
 
 def _truth(value: Any) -> bool:
@@ -301,6 +341,11 @@ def _convert(kind: str, value: Any) -> Any:
     """``value``, from TOML, JSON or an environment variable, as the ``kind`` of its field."""
     if kind == "bool":
         return _truth(value)
+    if kind == "Mapping[str, str]":
+        table = json.loads(value) if isinstance(value, str) else value  # a variable holds a table as JSON
+        if not isinstance(table, Mapping) or not all(isinstance(each, str) for each in table.values()):
+            raise TypeError(value)
+        return dict(table)
     if isinstance(value, bool) or (kind == "Path" and not str(value).strip()):
         raise ValueError(value)  # True would pass for 1, and an empty path for the folder one happens to be in
     if kind == "Path":

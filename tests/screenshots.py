@@ -33,7 +33,8 @@ _WEB_FONT = re.compile(r"@font-face\s*\{.*?\}", re.DOTALL)
 
 
 async def shoot(look: str, home: str) -> None:
-    settings = load_settings({"data_dir": home, "library": "guide"}, env={})
+    config = Path(home) / "config.toml"
+    settings = load_settings({"data_dir": home, "library": "guide", "config_file": config}, env={})
     settings.prepare()
     app = DeepSearchApp(
         partial(EngineProcess, settings), settings, paths=(str(GUIDE),), library="guide", questions=EXAMPLES
@@ -53,6 +54,7 @@ async def shoot(look: str, home: str) -> None:
                 await pilot.resize_terminal(width, height)
                 await pilot.pause(0.6)
                 svg = _WEB_FONT.sub("", app.export_screenshot(title="deepsearch-tui"))
+                svg = svg.replace(home, "/home/you".ljust(len(home)).replace(" ", "&#160;"))  # whose machine it was
                 (ASSETS / f"{name}-{look}-{width}x{height}.svg").write_text(svg)
 
         await until("indexed", lambda: app.state.indexed is not None and app.state.model is not None)
@@ -64,6 +66,19 @@ async def shoot(look: str, home: str) -> None:
         await save("running", SIZES[1:2] if look == "dark" else ())
         await until("ended", lambda: app.state.run is not None and app.state.run.ended)
         await save("answered")
+        if look == "dark":
+            for name, pressed, size in (
+                ("sessions", ("ctrl+s", "slash", *"masked", "enter"), SIZES[1:2]),
+                ("settings", ("f2",), SIZES[1:2]),
+                ("doctor", ("f3",), SIZES[:1]),
+                ("help", ("f1",), SIZES[:1]),
+            ):
+                await pilot.resize_terminal(*SIZES[1])
+                await pilot.press("escape", "2", *pressed)
+                await pilot.pause(4 if name == "doctor" else 2)
+                await save(name, size)
+                await pilot.press("escape")
+                await pilot.pause(0.5)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -15,24 +16,16 @@ from engine import __version__
 from engine.errors import DeepSearchError, FilterError
 from tui.commands.common import joined, json_option, library_option, open_journal, some, talk
 from tui.commands.common import window as window_of
+from tui.commands.config import config
 from tui.commands.library import index, search
 from tui.commands.models import models
 from tui.commands.runs import compare, what_if
 from tui.commands.sessions import sessions
+from tui.guide import EXAMPLES, GUIDE
 
 if TYPE_CHECKING:
     from engine.settings import Settings
     from tui.plain import Conversation, MakeDoor
-
-GUIDE = Path(__file__).parent.parent / "docs"
-"""The demo library: the guide of this very program."""
-
-EXAMPLES = (
-    "What happens to errors when old observations are masked?",
-    "What is the size limit for a file in the library?",
-    "In which file are sessions stored?",
-)
-"""Questions the guide answers, to pick from and for the demo without a terminal."""
 
 _WEB = "Allow the live web: ask shows each query and each new host first, on does not. Off by default."
 
@@ -124,8 +117,14 @@ def open_app(ctx: click.Context, paths: tuple[str, ...], library: str | None) ->
     _open(ctx, tuple(str(Path(path).expanduser().absolute()) for path in paths), library, ())
 
 
+def on_screen() -> bool:
+    """Whether somebody looks: a terminal, or a browser that textual serve shows the app in."""
+    served = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+    return served or (sys.stdin.isatty() and sys.stdout.isatty())
+
+
 def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, questions: tuple[str, ...]) -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not on_screen():
         raise click.UsageError("The app needs a terminal. Without one, use: deepsearch-tui ask QUESTION")
     settings, make_door = ctx.obj(library=library)
     from tui.app import DeepSearchApp
@@ -179,7 +178,7 @@ def demo(ctx: click.Context, docs: str | None) -> None:
     folder = Path(docs).absolute() if docs else GUIDE
     if not folder.is_dir():
         raise click.UsageError("The guide is not installed here. Name a folder of documents with --docs.")
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if on_screen():
         _open(ctx, (str(folder),), "guide", EXAMPLES)
         return
 
@@ -207,5 +206,5 @@ def doctor(ctx: click.Context) -> None:
     ctx.exit(1 if wrong else 0)
 
 
-for command in (index, search, sessions, models, compare, what_if):
+for command in (index, search, sessions, models, compare, what_if, config):
     main.add_command(command)

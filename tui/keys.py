@@ -150,6 +150,14 @@ SCREEN: tuple[Key, ...] = (
         "Write the question, the turns and the answer to a Markdown file.",
         "Answer and sources",
     ),
+    Key(
+        "source.original",
+        "O",
+        "original",
+        "Original",
+        "Open the selected source itself: a file in the system's program for it, a web page in the browser.",
+        "Answer and sources",
+    ),
     Key("find", "slash", "find", "Find", "Go to the next row that has the words you type.", "Moving", label="/"),
     Key(
         "run.stop",
@@ -266,7 +274,14 @@ SCROLLS: tuple[Key, ...] = (
 
 APP: tuple[Key, ...] = (
     Key("session.new", "ctrl+n", "new", "New", "Begin a new session.", "App"),
-    Key("session.list", "ctrl+s", "sessions", "Sessions", "Saved sessions: search, open, delete.", "App"),
+    Key(
+        "session.list",
+        "ctrl+s",
+        "sessions",
+        "Sessions",
+        "Saved sessions: search, open, name, tag, export, delete.",
+        "App",
+    ),
     Key("models", "ctrl+o", "models", "Models", "Language models: use, fetch, try out, remove.", "App"),
     Key("index.add", "ctrl+l", "index", "Index", "Index a file or folder, while questions go on.", "App"),
     Key(
@@ -287,6 +302,8 @@ APP: tuple[Key, ...] = (
         shown=True,
         label="?",
     ),
+    Key("app.settings", "f2,ctrl+g", "settings", "Settings", "All settings: look at them, change them.", "App"),
+    Key("app.doctor", "f3", "doctor", "Doctor", "Look at everything a question needs, and what to do about it.", "App"),
     Key(
         "app.palette",
         "ctrl+p",
@@ -312,7 +329,16 @@ READER: tuple[Key, ...] = (
         "y",
         "copy",
         "Copy",
-        "Copy the cited lines, or the whole document.",
+        "Copy the cited lines with their place, or the whole document.",
+        "Answer and sources",
+        shown=True,
+    ),
+    Key(
+        "reader.original",
+        "O",
+        "original",
+        "Original",
+        "Open the document itself: a file in the system's program for it, a web page in the browser.",
         "Answer and sources",
         shown=True,
     ),
@@ -341,6 +367,40 @@ SESSIONS: tuple[Key, ...] = (
         shown=True,
         label="d",
     ),
+    Key("sessions.rename", "r", "rename", "Rename", "Give the selected session another title.", "App", shown=True),
+    Key("sessions.tag", "t", "tag", "Tag", "Tag the selected session; #tag in the search finds it.", "App", shown=True),
+    Key(
+        "sessions.continue",
+        "c",
+        "resume",
+        "Continue",
+        "Open the selected session and go on with its run, where that was not finished.",
+        "Run",
+        shown=True,
+    ),
+    Key(
+        "sessions.export",
+        "e",
+        "export",
+        "Export",
+        "Write the selected session to a file, in a format you choose.",
+        "Answer and sources",
+        shown=True,
+    ),
+)
+
+SETTINGS: tuple[Key, ...] = (
+    Key("settings.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key("settings.next", "right,space", "turn(1)", "Next", "The next of the choices.", "App", shown=True, label="← →"),
+    Key("settings.previous", "left", "turn(-1)", "Previous", "The choice before.", "App"),
+    Key("settings.reset", "r", "reset", "Default", "Take it out of the file: the default holds.", "App", shown=True),
+    Key("settings.copy", "y", "copy", "Copy", "Copy the place of the settings file.", "App", shown=True),
+)
+
+DOCTOR: tuple[Key, ...] = (
+    Key("doctor.back", "escape,q", "back", "Back", "Back to where you were.", "App", shown=True, label="esc"),
+    Key("doctor.again", "r", "again", "Again", "Look at everything again.", "App", shown=True),
+    Key("doctor.copy", "y", "copy", "Copy", "Copy what was found, for a report.", "App", shown=True),
 )
 
 WHATIF: tuple[Key, ...] = (
@@ -454,6 +514,35 @@ COMMANDS: tuple[Key, ...] = tuple(key for key in SCREEN + APP if key.palette)
 """What the command palette offers."""
 
 ALL: tuple[Key, ...] = PROMPT + SCREEN + MOVES + APP
+
+
+HERE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "turns": ("the turns", ("move.select", "source.open", "copy", "mask.toggle", "mask.pin")),
+    "context": (
+        "the context map",
+        ("mask.toggle", "mask.pin", "mask.wider", "mask.narrower", "move.select", "source.open", "copy"),
+    ),
+    "sources": ("the sources", ("source.open", "source.original")),
+    "answer-scroll": ("the answer", ("copy", "export")),
+    "citations": ("the citations", ("source.open", "source.original", "copy")),
+    "detail": ("one turn", ("back", "mask.toggle", "mask.pin", "source.open", "copy")),
+    "prompt": ("the prompt", ("run.send", "run.newline", "back")),
+}
+"""For each pane, by the id of the widget that has the focus: what it is called, and the keys that matter in it."""
+
+
+def groups() -> dict[str, tuple[Key, ...]]:
+    """Every tuple of keys in this module, by its name: what is bound together in one place."""
+    return {
+        name: keys
+        for name, keys in globals().items()
+        if isinstance(keys, tuple) and keys and all(isinstance(key, Key) for key in keys)
+    }
+
+
+def every() -> dict[str, Key]:
+    """Every key there is, by its id."""
+    return {key.id: key for keys in groups().values() for key in keys}
 
 
 def bindings(keys: Iterable[Key]) -> list[BindingType]:

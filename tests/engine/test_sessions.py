@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import protocol
+from engine import protocol, session_search
+from engine.clean import clean
 from engine.errors import JournalCorrupt, SessionError, SessionMissing
 from engine.protocol import AnswerReady, CallStarted, Observed, RunEnded, ThoughtDelta, Unknown
 from engine.sessions import Journal
@@ -153,6 +154,85 @@ def test_search_finds_questions_answers_and_observations_with_the_words_around(j
     assert journal.search(" ") == ()
 
 
+def test_hits_are_marked_in_the_snippet(journal: Journal) -> None:
+    write(journal)
+    for words in ("lamp", "kept LAMP", "kee qui", "was ada"):
+        match = journal.search(words)[0]
+        hits = [match.snippet[first:last].casefold() for first, last in match.marks]
+        assert hits and all(any(hit.startswith(word) for word in words.casefold().split()) for hit in hits)
+    assert "\ue000" not in match.snippet and "\ue001" not in match.snippet
+
+
+def test_a_hit_in_the_middle_of_a_long_text_is_in_its_snippet(journal: Journal) -> None:
+    session = journal.create("long")
+    text = f"{'before ' * 300}the needle{' after' * 300}"
+    journal.append(AnswerReady(text, session=session, seq=1))
+    (match,) = journal.search("needle")
+    assert [match.snippet[first:last] for first, last in match.marks] == ["needle"]
+    assert match.snippet.startswith("…") and match.snippet.endswith("…") and len(match.snippet) < 260
+    assert match.marks[0][0] < 80, "the hit is where it can be seen on a narrow screen"
+
+
+def test_one_session_with_a_thousand_hits_does_not_hide_another(journal: Journal) -> None:
+    loud, quiet = journal.create("loud"), journal.create("quiet")
+    for seq in range(1, 1001):
+        journal.append(AnswerReady("lamp lamp", session=loud, seq=seq))
+    journal.append(AnswerReady(f"{'oil ' * 50} lamp", session=quiet, seq=1))
+    assert [match.id for match in journal.search("lamp")] == [loud, quiet]
+
+
+def test_tags_are_kept_shown_and_searched_by(journal: Journal, path: Path) -> None:
+    lamps, oil = write(journal), write(journal, title="Oil")
+    assert journal.tag(lamps, ["#Work", "two words", "work", "", " # "]) == ("two-words", "work")
+    journal.tag(oil, ["works"])
+    again = Journal(path)
+    assert {each.id: each.tags for each in again.list()} == {lamps: ("two-words", "work"), oil: ("works",)}
+    again.close()
+    assert {match.id for match in journal.search("#work")} == {lamps, oil}, "a tag may be typed half"
+    assert [match.id for match in journal.search("keeper #two")] == [lamps]
+    assert journal.search("#work")[0].tags in (("two-words", "work"), ("works",))
+    assert journal.search("#work submarine") == () and journal.search("#nope") == ()
+    assert [each.id for each in journal.list(tags=["#work", "two"])] == [lamps]
+    assert journal.tag(lamps, []) == () and journal.tags(lamps) == ()
+    with pytest.raises(SessionMissing):
+        journal.tag("nope", ["x"])
+    journal.delete(oil)
+    assert journal.search("#works") == ()
+
+
+def test_a_journal_from_before_there_were_tags_opens(journal: Journal, path: Path) -> None:
+    session = write(journal)
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE tags")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    again = Journal(path)
+    assert again.recovered_from is None
+    assert [each.id for each in again.list()] == [session] and again.tags(session) == ()
+    assert again.tag(session, ["old"]) == ("old",)
+    again.close()
+
+
+@given(st.lists(st.text(max_size=30), max_size=5))
+def test_a_tag_is_one_word_that_finds_itself(given: list[str]) -> None:
+    tags = session_search.tag_names(given)
+    assert tags == session_search.tag_names(tags)
+    for tag in tags:
+        assert session_search.parse(f"#{tag}") == session_search.Query((), (tag,))
+
+
+@given(st.text(), st.lists(st.tuples(st.integers(0, 400), st.integers(1, 9)), max_size=6))
+def test_the_spans_of_a_snippet_are_inside_it(text: str, places: list[tuple[int, int]]) -> None:
+    text = clean(text) * 9
+    for start, length in sorted(places, reverse=True):
+        begin, end = session_search.BEGIN, session_search.END
+        text = f"{text[:start]}{begin}{text[start : start + length]}{end}{text[start + length :]}"
+    snippet, spans = session_search.shown(text)
+    assert "\n" not in snippet
+    assert all(0 <= first <= last <= len(snippet) for first, last in spans)
+
+
 def test_one_match_a_session(journal: Journal) -> None:
     sessions = {write(journal) for _ in range(3)}
     assert {match.id for match in journal.search("keeper")} == sessions
@@ -282,6 +362,7 @@ def test_damage_that_shows_later_is_told_and_mended_and_both_ends_are_saved(path
     sessions = holed(path)
     journal = Journal(path)
     whole = stamped((*FIRST, *SECOND), sessions[0])
+    journal.tag(sessions[0], ["kept"])
     assert journal.recovered_from is None
     with pytest.raises(JournalCorrupt) as told:
         for session in sessions:
@@ -291,6 +372,7 @@ def test_damage_that_shows_later_is_told_and_mended_and_both_ends_are_saved(path
     assert tuple(journal.events(sessions[0])) == whole
     assert len(tuple(journal.events(sessions[-1]))) == len(whole)
     assert journal.search("quill")
+    assert journal.tags(sessions[0]) == ("kept",)
     journal.close()
 
 

@@ -442,7 +442,9 @@ def readings() -> Readings:
 # ── the app, driven ──────────────────────────────────────────────────────────────────────────────
 
 
-def make_app(data_dir: Path, *told: Sequence[Event], questions: Sequence[str] = QUESTIONS) -> DeepSearchApp:
+def make_app(
+    data_dir: Path, *told: Sequence[Event], questions: Sequence[str] = QUESTIONS, settings: Settings | None = None
+) -> DeepSearchApp:
     """The app behind a scripted door that has already told these events. Its clock stands still."""
 
     def door(receive: Callable[[Event], None]) -> ScriptedDoor:
@@ -451,7 +453,8 @@ def make_app(data_dir: Path, *told: Sequence[Event], questions: Sequence[str] = 
             made.tell(events)
         return made
 
-    return DeepSearchApp(door, Settings(data_dir=data_dir), questions=questions, clock=lambda: START + 75)
+    settings = settings or Settings(data_dir=data_dir, config_file=data_dir / "config.toml")
+    return DeepSearchApp(door, settings, questions=questions, clock=lambda: START + 75)
 
 
 async def until_true(pilot: Pilot[None], condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -40,6 +40,7 @@ from tests.tui.test_safe import drawn
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
 from tui.screens.reader import Reader
+from tui.screens.sessions import Chosen
 from tui.widgets.answer import numbered
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
@@ -299,8 +300,10 @@ async def test_a_long_answer_is_followed_until_the_user_scrolls_up(tmp_path: Pat
         top = scroll.scroll_y
         door_of(app).tell([piece(40)])
         await fakes.until_true(pilot, lambda: "Paragraph 40." in (app.screen.query_one(Markdown).source or ""))
-        await pilot.pause(0.2)
+        await fakes.until_true(pilot, lambda: "↓ new below" in drawn(app.screen))
         assert scroll.scroll_y == top
+        await pilot.click("#more")
+        await fakes.until_true(pilot, lambda: scroll.scroll_y == scroll.max_scroll_y > top)
 
 
 async def test_more_is_said_of_an_answer_as_long_as_there_is_more(tmp_path: Path) -> None:
@@ -335,7 +338,7 @@ async def test_a_citation_opens_the_document_at_its_lines(tmp_path: Path) -> Non
         await fakes.settled(pilot, app, fakes.RUN)
         await pilot.press("escape", "4", "tab", "home", "down", "enter")
         await fakes.until_true(pilot, lambda: isinstance(app.screen, Reader) and app.screen.query(Document))
-        assert "cited: L8-L10, L17-L18" in drawn(app.screen)
+        assert "cited: L17-L18, 2 of 2" in drawn(app.screen)
         await pilot.press("escape")
         assert not isinstance(app.screen, Reader)
 
@@ -361,7 +364,7 @@ async def test_a_saved_session_is_told_again_to_the_same_state(tmp_path: Path) -
     async with app.run_test(size=(120, 40)) as pilot:
         door = await ready(pilot, app)
         door.plays = opened
-        app._open_session(fakes.SESSION)
+        app._open_session(Chosen(fakes.SESSION))
         assert door.last() == OpenSession(fakes.SESSION)
         await fakes.until_true(pilot, lambda: app.state.title == "a title")
         assert app.state == fold_all([*fakes.READY, *opened])
@@ -373,7 +376,7 @@ async def test_a_session_that_was_cut_off_can_be_continued(tmp_path: Path) -> No
     async with app.run_test(size=(120, 40)) as pilot:
         door = await ready(pilot, app)
         door.plays = (*fakes.RUNNING, SessionOpened("a title", True, session=fakes.SESSION))
-        app._open_session(fakes.SESSION)
+        app._open_session(Chosen(fakes.SESSION))
         await fakes.until_true(pilot, lambda: "This run is not finished." in drawn(app.screen))
         assert "turn 6 thinking" not in drawn(app.screen)
         door.plays = ()

@@ -12,6 +12,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
+from engine import config_file
+from engine.doctor import checks
+from engine.export import FORMS
 from engine.protocol import (
     AnswerNow,
     ApprovalGiven,
@@ -25,12 +28,15 @@ from engine.protocol import (
     Event,
     NetworkEntry,
     OpenPage,
+    OpenSession,
+    PauseIndex,
     Policy,
     Price,
     PullModel,
     Redo,
     RemoveModel,
     RunEnded,
+    SessionOpened,
     SetMark,
     SetMasking,
     SetWeb,
@@ -40,6 +46,7 @@ from engine.protocol import (
     UseModel,
 )
 from engine.protocol import Network as NetworkEvent
+from engine.sessions import Journal
 from tests.tui import fakes, kept
 from tests.tui.models_told import PULLING
 from tui import keys
@@ -47,13 +54,16 @@ from tui.app import DeepSearchApp
 from tui.safe import Plain
 from tui.screens import network
 from tui.screens.compare import Choose, Compare
+from tui.screens.doctor import Doctor
 from tui.screens.fork import ForkForm
 from tui.screens.help import Help
+from tui.screens.indexing import IndexPrompt
 from tui.screens.models import Models
 from tui.screens.network import Approval, Network
 from tui.screens.prompt import PromptView
 from tui.screens.reader import Reader
 from tui.screens.sessions import Sessions
+from tui.screens.settings import SettingsScreen
 from tui.screens.whatif import WhatIf
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
@@ -69,6 +79,8 @@ OTHERS = (
     *keys.SESSIONS,
     *keys.APPROVAL,
     *keys.NETWORK,
+    *keys.SETTINGS,
+    *keys.DOCTOR,
     *keys.MODELS,
     *keys.WHATIF,
     *keys.COMPARE,
@@ -97,6 +109,11 @@ class Driven:
 
     async def until(self, condition: Callable[[], object]) -> None:
         await fakes.until_true(self.pilot, condition)
+
+    @property
+    def config(self) -> Path:
+        """The settings file, beside the data."""
+        return self.data / "config.toml"
 
     def focused(self, kind: type) -> bool:
         return isinstance(self.app.screen.focused, kind)
@@ -587,7 +604,31 @@ async def _(app: Driven) -> None:
 async def _(app: Driven) -> None:
     await reading(app)
     await app.press("y")
-    assert app.app.clipboard.splitlines() == [f"line {number} of the document" for number in (40, 41, 42, 80, 81)]
+    lines = [f"line {number} of the document" for number in (40, 41, 42)]
+    second = ["line 80 of the document", "line 81 of the document", "(docs/long.md L80-L81)"]
+    assert app.app.clipboard.splitlines() == [*lines, "(docs/long.md L40-L42)", "", *second]
+    await app.press("n", "n", "y")
+    assert app.app.clipboard.splitlines() == second, "at a citation, it alone"
+
+
+async def original(app: Driven, uri: str) -> None:
+    opened: list[Path] = []
+    app.patch.setattr(DeepSearchApp, "open_document", lambda self, path: opened.append(path))
+    await app.press("O")
+    await app.until(lambda: opened)
+    assert opened == [Path(uri)]
+
+
+@key("source.original")
+async def _(app: Driven) -> None:
+    await app.press("3", "home")
+    await original(app, "docs/masking.md")
+
+
+@key("reader.original")
+async def _(app: Driven) -> None:
+    await reading(app)
+    await original(app, "docs/long.md")
 
 
 # ── the exact prompt ─────────────────────────────────────────────────────────────────────────────
@@ -734,8 +775,6 @@ async def _(app: Driven) -> None:
 
 async def listing(app: Driven) -> Sessions:
     """The sessions screen over a journal that holds the recorded run."""
-    from engine.sessions import Journal
-
     journal = Journal(app.data / "sessions.db")
     for title in ("first", "second"):
         session = journal.create(title)
@@ -787,6 +826,158 @@ async def _(app: Driven) -> None:
     assert len(listed(app)) == 2
     await app.press("d", "y")
     await app.until(lambda: len(listed(app)) == 1)
+
+
+@key("sessions.rename")
+async def _(app: Driven) -> None:
+    await listing(app)
+    title = listed(app)[0]
+    await app.press("r", *" anew", "enter")
+    await app.until(lambda: f"{title} anew" in listed(app))
+
+
+@key("sessions.tag")
+async def _(app: Driven) -> None:
+    await listing(app)
+    title = listed(app)[0]
+    await app.press("t", *"Lamp, oil", "enter")
+    await app.until(lambda: f"{title}  #lamp  #oil" in listed(app))
+    await app.press("slash", *"#oi")
+    await app.until(lambda: len(listed(app)) == 1)
+
+
+@key("sessions.export")
+async def _(app: Driven) -> None:
+    await listing(app)
+    await app.press("e")
+    await app.until(lambda: app.app.screen.query("#choices"))
+    names = [row.id for row in app.app.screen.query_one(RowList).rows]
+    assert names == list(FORMS)
+    await app.press("down", "enter")
+    await app.until(lambda: list((app.data / "exports").glob(f"*.{list(FORMS.values())[1].ending}")))
+
+
+@key("sessions.continue")
+async def _(app: Driven) -> None:
+    journal = Journal(app.data / "sessions.db")
+    session = journal.create("cut off")
+    for event in fakes.RUNNING:
+        journal.append(dataclasses.replace(event, session=session))
+    journal.close()
+    await app.press("ctrl+s")
+    await app.until(lambda: isinstance(app.app.screen, Sessions) and listed(app))
+    assert listed(app) == ["cut off  not finished, c continues"]
+    app.door.plays = (SessionOpened("cut off", True, session=session),)
+    await app.press("c")
+    await app.until(lambda: app.door.last() == Continue(session))
+    assert app.door.commands[-2] == OpenSession(session)
+
+
+# ── the settings and the doctor ──────────────────────────────────────────────────────────────────
+
+
+async def setting(app: Driven, name: str) -> Callable[[], str]:
+    """The settings screen with this one selected; gives its row as it is shown."""
+    await app.press("f2")
+    await app.until(lambda: isinstance(app.app.screen, SettingsScreen) and app.app.screen.query(RowList))
+    rows = app.app.screen.query_one(RowList)
+    await app.until(lambda: rows.row)
+    rows.select(name)
+    await app.pilot.pause()
+    return lambda: " ".join(next(row.content.plain for row in rows.rows if row.id == name).split())
+
+
+@key("app.settings")
+async def _(app: Driven) -> None:
+    row = await setting(app, "window")
+    await app.press("enter", "backspace", "9", "enter")
+    await app.until(lambda: row() == "window 9 file")
+    assert app.door.last() == SetMasking(Policy(window=9)), "it holds at once"
+    assert config_file.read(app.config) == {"window": 9}
+    await app.press("enter", "x", "enter")
+    await app.until(lambda: "not a whole number" in shown(app))
+    assert config_file.read(app.config) == {"window": 9}
+
+
+@key("settings.back")
+async def _(app: Driven) -> None:
+    await setting(app, "model")
+    await app.press("enter", "escape")
+    assert isinstance(app.app.screen, SettingsScreen), "out of the line first"
+    await app.press("escape")
+    assert not isinstance(app.app.screen, SettingsScreen)
+
+
+@key("settings.next")
+async def _(app: Driven) -> None:
+    row = await setting(app, "theme")
+    await app.press("right")
+    await app.until(lambda: row() == "theme light file")
+    assert app.app.theme == "textual-light"
+    await app.press("space", "enter")
+    await app.until(lambda: app.app.theme == "high-contrast")
+
+
+@key("settings.previous")
+async def _(app: Driven) -> None:
+    row = await setting(app, "notify")
+    await app.press("left")
+    await app.until(lambda: row() == "notify no file")
+
+
+@key("settings.reset")
+async def _(app: Driven) -> None:
+    row = await setting(app, "threads")
+    await app.press("r")
+    assert row() == "threads 0", "there is nothing to take out"
+    await app.press("enter", "backspace", "3", "enter")
+    await app.until(lambda: row() == "threads 3 from the next start on")
+    assert config_file.read(app.config) == {"threads": 3}
+    await app.press("r")
+    await app.until(lambda: row() == "threads 0")
+    assert config_file.read(app.config) == {}
+
+
+@key("settings.copy")
+async def _(app: Driven) -> None:
+    await setting(app, "threads")
+    await app.press("y")
+    assert app.app.clipboard == str(app.config)
+
+
+async def looked(app: Driven) -> str:
+    await app.press("f3")
+    await app.until(lambda: isinstance(app.app.screen, Doctor) and app.app.screen.query("#doctor-title"))
+    await app.until(lambda: "looking" not in app.app.screen.query_one("#doctor-title", Plain).render().plain)
+    return shown(app)
+
+
+@key("app.doctor")
+async def _(app: Driven) -> None:
+    found = await looked(app)
+    assert all(f"{each.name} " in found for each in checks(app.app._settings))
+
+
+@key("doctor.again")
+async def _(app: Driven) -> None:
+    assert "no sessions yet" in await looked(app)
+    Journal(app.data / "sessions.db").close()
+    await app.press("r")
+    await app.until(lambda: "0 sessions" in shown(app))
+
+
+@key("doctor.copy")
+async def _(app: Driven) -> None:
+    await looked(app)
+    await app.press("y")
+    assert "journal: no sessions yet" in app.app.clipboard
+
+
+@key("doctor.back")
+async def _(app: Driven) -> None:
+    await looked(app)
+    await app.press("escape")
+    assert not isinstance(app.app.screen, Doctor)
 
 
 # ── models ───────────────────────────────────────────────────────────────────────────────────────
@@ -861,6 +1052,23 @@ async def _(app: Driven) -> None:
     assert not isinstance(app.door.last(), RemoveModel)
     await app.press("d", "y")
     await app.until(lambda: app.door.last() == RemoveModel("own.gguf"))
+
+
+# ── indexing ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@key("index.add")
+async def _(app: Driven) -> None:
+    await app.press("ctrl+l")
+    await app.until(lambda: isinstance(app.app.screen, IndexPrompt))
+
+
+@key("index.pause")
+async def _(app: Driven) -> None:
+    app.door.tell([fakes.INDEXING])
+    await app.until(lambda: app.app.state.indexing is not None)
+    await app.press("ctrl+t")
+    assert app.door.last() == PauseIndex(True)
 
 
 # ── the app ──────────────────────────────────────────────────────────────────────────────────────

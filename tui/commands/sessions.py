@@ -1,16 +1,16 @@
-"""``sessions``: list, show, search, export and delete what is saved."""
+"""``sessions``: list, show, search, name, tag, export and delete what is saved."""
 
 from __future__ import annotations
 
 import click
 
-from tui.commands.common import json_option, open_journal, talk, window
+from tui.commands.common import json_option, open_journal, some, talk, window
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def sessions(ctx: click.Context) -> None:
-    """List, show, search, export and delete saved sessions."""
+    """List, show, search, name, tag, export and delete saved sessions."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_sessions)
 
@@ -26,7 +26,7 @@ def list_sessions(ctx: click.Context) -> None:
     for session in found:
         when = datetime.fromtimestamp(session.updated).astimezone().strftime("%Y-%m-%d %H:%M")
         state = "unfinished" if session.unfinished else f"{session.turns} turns"
-        click.echo(f"{session.id}  {when}  {state:<11} {session.title}")
+        click.echo(f"{session.id}  {when}  {state:<11} {session.title}{_tags(session.tags)}")
     if not found:
         click.echo("No sessions yet. Ask something: deepsearch-tui ask QUESTION", err=True)
 
@@ -52,10 +52,31 @@ def show(ctx: click.Context, session: str, network: bool) -> None:
 @click.argument("text")
 @click.pass_context
 def search_sessions(ctx: click.Context, text: str) -> None:
-    """Sessions in whose questions, answers or observations the words stand."""
+    """Sessions in whose questions, answers or observations the words stand; a word #tag asks for a tag."""
     settings, _ = ctx.obj()
     for match in open_journal(settings).search(text):
-        click.echo(f"{match.id}  {match.title}\n    {match.snippet}")
+        click.echo(f"{match.id}  {match.title}{_tags(match.tags)}\n    {_marked(match.snippet, match.marks)}")
+
+
+def _marked(text: str, marks: tuple[tuple[int, int], ...]) -> str:
+    """The text with its hits in bold. Where stdout is no terminal click takes that out again."""
+    parts, at = [], 0
+    for first, last in marks:
+        parts += [text[at:first], click.style(text[first:last], bold=True)]
+        at = last
+    return "".join([*parts, text[at:]])
+
+
+def _tags(tags: tuple[str, ...]) -> str:
+    return "".join(f" #{tag}" for tag in tags)
+
+
+def _form(_: click.Context, __: click.Parameter, value: str) -> str:
+    from engine.export import FORMS
+
+    if value not in FORMS:
+        raise click.BadParameter(f"{value!r} is not one of {', '.join(FORMS)}.")
+    return value
 
 
 @sessions.command()
@@ -63,31 +84,53 @@ def search_sessions(ctx: click.Context, text: str) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["markdown", "html", "jsonl", "trajectory"]),
+    callback=_form,
     default="markdown",
     show_default=True,
-    help="Markdown or one HTML page to read, events to replay, or a record of the paper's trajectory schema.",
+    metavar="FORMAT",
+    help="markdown or html to read, jsonl (events to replay), or trajectory (a record of the paper's schema).",
 )
 @click.pass_context
 def export(ctx: click.Context, session: str, form: str) -> None:
     """Write a session to stdout. SESSION is an id, the beginning of one, or last."""
-    import json
-
-    from engine import export as forms
+    from engine.export import FORMS
 
     settings, _ = ctx.obj()
     journal = open_journal(settings)
-    events = list(journal.events(journal.resolve(session)))
-    if form == "markdown":
-        click.echo(forms.to_markdown(events))
-    elif form == "html":
-        from engine.report import to_html
+    click.echo(FORMS[form].write(list(journal.events(journal.resolve(session)))), nl=form == "markdown")
 
-        click.echo(to_html(events), nl=False)
-    elif form == "jsonl":
-        click.echo(forms.to_jsonl(events), nl=False)
-    else:
-        click.echo(json.dumps(forms.to_trajectory(events), ensure_ascii=False))
+
+@sessions.command()
+@click.argument("session")
+@click.argument("title", callback=some)
+@click.pass_context
+def rename(ctx: click.Context, session: str, title: str) -> None:
+    """Give a session another title. SESSION is an id, the beginning of one, or last."""
+    settings, _ = ctx.obj()
+    journal = open_journal(settings)
+    found = journal.resolve(session)
+    journal.rename(found, title)
+    click.echo(f"{found}  {journal.title(found)}")
+
+
+@sessions.command()
+@click.argument("session")
+@click.argument("tags", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take these tags away; without any, all.")
+@click.pass_context
+def tag(ctx: click.Context, session: str, tags: tuple[str, ...], remove: bool) -> None:
+    """Tag a session, so that a search for #TAG finds it. Without TAGS, print those that it has."""
+    from engine.session_search import tag_names
+
+    settings, _ = ctx.obj()
+    journal = open_journal(settings)
+    found = journal.resolve(session)
+    had, given = set(journal.tags(found)), set(tag_names(tags))
+    if any(not tag_names([each]) for each in tags):
+        raise click.UsageError("A tag needs a letter or a digit.")
+    if tags or remove:
+        journal.tag(found, (had - given if given else ()) if remove else had | given)
+    click.echo(f"{found} {_tags(journal.tags(found)) or ' no tags'}")
 
 
 @sessions.command("fork")

@@ -1,17 +1,20 @@
-"""All keys, made from :mod:`tui.keys`, and what the signs mean."""
+"""All keys, made from :mod:`tui.keys`: those of the pane one is in first, then the others, and what the signs mean."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
 from tui import keys
+from tui.keymap import with_keymap
+from tui.keys import Key
 from tui.safe import Plain, line, lines
 
 _NAME = 14
@@ -33,12 +36,16 @@ SIGNS = (
 
 
 class Help(ModalScreen[None]):
-    """Keys by group, then signs."""
+    """Keys of what is in front, then by group, then signs. ``keymap`` holds the keys that the settings change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,f1,question_mark,enter", "dismiss", "Back"),
         *keys.bindings(keys.SCROLLS),
     ]
+
+    def __init__(self, front: Screen[object] | None = None, keymap: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._front, self._keymap = front, keymap or {}
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
@@ -47,17 +54,24 @@ class Help(ModalScreen[None]):
             yield Plain(self._text())
 
     def _text(self) -> Content:
+        name, here = keys_here(self._front)
         rows: list[Content] = []
+        if here:
+            rows += [line((f"Here: {name}", "bold $primary")), *self._entries(here), Content()]
         for group in keys.GROUPS:
-            rows.append(line((group, "bold $primary")))
-            for key in keys.ALL:
-                if key.group == group:
-                    rows += self._entry(key.display, key.tooltip)
-            rows.append(Content())
+            listed = [key for key in keys.ALL if key.group == group]
+            rows += [line((group, "bold $primary")), *self._entries(listed), Content()]
         rows.append(line(("Signs", "bold $primary")))
         for sign, meaning in SIGNS:
             rows += self._entry(sign, meaning)
+        rows += [
+            Content(),
+            line(("Other keys: f2, or [keys] in the settings file; the names are in the guide.", "dim")),
+        ]
         return lines(rows)
+
+    def _entries(self, some: Iterable[Key]) -> list[Content]:
+        return [row for key in some for row in self._entry(with_keymap(key, self._keymap).display, key.tooltip)]
 
     def _entry(self, name: str, meaning: str) -> list[Content]:
         """A name and what it means, folded beside it."""
@@ -84,3 +98,23 @@ class Help(ModalScreen[None]):
 
     def action_scroll_end(self) -> None:
         self._scroll().scroll_end(animate=False)
+
+
+def keys_here(front: Screen[object] | None) -> tuple[str, list[Key]]:
+    """What is in front, in words, and the keys that matter in it: the focused pane's, or else the screen's own."""
+    if front is None:
+        return "", []
+    every = keys.every()
+    focused = front.focused.id if front.focused is not None else None
+    if focused in keys.HERE:
+        name, ids = keys.HERE[focused]
+        return name, [every[id] for id in ids]
+    if any(key.id in own_ids(front) for key in keys.SCREEN):
+        return "", []  # the main screen with nothing focused: all its keys follow anyway
+    return "this screen", [every[id] for id in own_ids(front) if id in every]
+
+
+def own_ids(screen: Screen[object]) -> list[str]:
+    """The ids of the keys that a screen binds itself, in order."""
+    found = (binding.id for binding in type(screen).BINDINGS if isinstance(binding, Binding))
+    return [id for id in dict.fromkeys(found) if id]

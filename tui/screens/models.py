@@ -26,7 +26,7 @@ from engine.protocol import (
 from tui import keys
 from tui.models import ATTENTION, source, storage
 from tui.safe import Plain, line, lines, short
-from tui.screens.sessions import Confirm
+from tui.screens.confirm import Confirm
 from tui.state import AppState
 from tui.widgets.bars import duration, meter
 from tui.widgets.rows import Row, RowList

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input
 
 from tui.safe import Plain
+from tui.screens.reader import Reader
 from tui.state import AppState, ObservationRow, RunState, TurnRow
 from tui.widgets import words
 from tui.widgets.answer import Answer, AnswerScroll, cited
@@ -150,6 +151,23 @@ class Panes(Screen[None]):
         if row is not None:
             return f"observation {row.number}", f"{row.observation.header}\n{row.observation.body}"
         return "answer", run.answer
+
+    def action_original(self) -> None:
+        """The selected document itself, outside of the app."""
+        if (place := self.place()) is None:
+            self.notify("There is no document here to open.", markup=False)
+        else:
+            self.post_message(Reader.Original(place[0]))
+
+    def action_copy(self) -> None:
+        run = self.state.run
+        if run is None:
+            return
+        _, text = self.copied(run)
+        if text:
+            self.app.copy_to_clipboard(text)
+        else:
+            self.notify("There is no answer to copy yet.", markup=False)
 
     # ── finding ──────────────────────────────────────────────────────────────────────────────────
 

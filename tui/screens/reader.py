@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
@@ -21,9 +22,16 @@ class Reader(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.READER)
     AUTO_FOCUS = "Document"
 
+    class Original(Message):
+        """Open the document itself."""
+
+        def __init__(self, uri: str) -> None:
+            super().__init__()
+            self.uri = uri
+
     def __init__(self, title: str, uri: str, text: str, at: int = 1, cited: Sequence[tuple[int, int]] = ()) -> None:
         super().__init__()
-        self._title, self._uri, self._at = short(title), short(uri), at
+        self._title, self._uri, self._uri_whole, self._at = short(title), short(uri), uri, at
         self._cited = sorted(set(cited))
         self._document = Document(text, self._cited)
         self._count = text.count("\n") + 1
@@ -42,9 +50,15 @@ class Reader(Screen[None]):
         self.call_after_refresh(self._document.go_to, self._at)
 
     def _note(self, extra: str = "") -> None:
-        cited = ", ".join(f"L{first}-L{last}" for first, last in self._cited)
+        cited = ", ".join(_range(each) for each in self._cited)
+        if (here := self._citation()) is not None and len(self._cited) > 1:
+            cited = f"{_range(here)}, {self._cited.index(here) + 1} of {len(self._cited)}  (n N: next, previous)"
         parts = [f"{self._count:,} lines", f"cited: {cited}" if cited else "", extra]
         self.query_one("#reader-note", Plain).show(line(("  ·  ".join(part for part in parts if part), "dim")))
+
+    def _citation(self) -> tuple[int, int] | None:
+        """The cited lines one is at."""
+        return next((each for each in self._cited if each[0] <= self._here <= each[1]), None)
 
     def action_back(self) -> None:
         field = self.query_one("#reader-find", Input)
@@ -81,9 +95,19 @@ class Reader(Screen[None]):
         ahead = [place for place in places if (place > self._here if step > 0 else place < self._here)]
         self._here = (ahead or places)[0 if step > 0 else -1]
         self._document.go_to(self._here)
+        if not self._document.found:
+            self._note()
 
     def action_copy(self) -> None:
-        everything = not self._cited
-        text = self._document.text_of(self._cited or [(1, self._count)])
-        self.app.copy_to_clipboard(text)
-        self.notify("The document is copied." if everything else "The cited lines are copied.", markup=False)
+        """The cited lines one is at, else all that are cited, each with its place; without any, the whole document."""
+        here = self._citation()
+        wanted = [here] if here is not None else self._cited
+        parts = [f"{self._document.text_of([each])}\n({self._uri} {_range(each)})" for each in wanted]
+        self.app.copy_to_clipboard("\n\n".join(parts) or self._document.text_of([(1, self._count)]))
+
+    def action_original(self) -> None:
+        self.app.post_message(self.Original(self._uri_whole))
+
+
+def _range(lines: tuple[int, int]) -> str:
+    return f"L{lines[0]}-L{lines[1]}"

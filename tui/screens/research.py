@@ -141,6 +141,10 @@ class Research(Steer):
     def on_empty_chosen(self, event: Empty.Chosen) -> None:
         self.ask(event.question)
 
+    def on_empty_start(self, event: Empty.Start) -> None:
+        event.stop()
+        self.app.post_message(Empty.Start(event.what))
+
     def ask(self, question: str) -> None:
         """Ask it, as a follow-up where there is a session."""
         if self.state.run is not None and self.state.run.running:
@@ -197,9 +201,11 @@ class Research(Steer):
                 return run is not None and not running
             case "continue":
                 return self.state.can_continue and not running
-            case "window" | "unmask_all" | "undo" | "redo" | "view":
-                return run is not None and not isinstance(self.focused, Prompt | Input)
-            case "open" | "copy" | "find" | "pane":
+            case (
+                "window" | "unmask_all" | "undo" | "redo" | "view"
+            ):  # text in the prompt; the palette may still offer them
+                return run is not None and not (self.is_current and isinstance(self.focused, Prompt | Input))
+            case "open" | "original" | "copy" | "find" | "pane":
                 return run is not None
             case "stop":
                 return self._can_stop()
@@ -282,17 +288,3 @@ class Research(Steer):
         citations = cited(self.state.run) if self.state.run is not None else ()
         marked = [(each.first, each.last) for each in citations if each.uri == uri and each.first]
         self.post_message(self.Reading(uri, at, marked))
-
-    def action_copy(self) -> None:
-        run = self.state.run
-        if run is None:
-            return
-        what, text = self.copied(run)
-        if text:
-            self.app.copy_to_clipboard(text)
-        said = (
-            f"The {what} is copied, if your terminal allows it (OSC 52); e writes a file."
-            if text
-            else "There is no answer to copy yet."
-        )
-        self.notify(said, markup=False)

@@ -36,6 +36,16 @@ class AnswerScroll(VerticalScroll, can_focus=True):
         self.post_message(self.Resized())
 
 
+class More(Plain):
+    """Says that there is more below; a click goes there."""
+
+    class Wanted(Message):
+        """Go there."""
+
+    def on_click(self) -> None:
+        self.post_message(self.Wanted())
+
+
 class Answer(Vertical):
     """Markdown and its citations. Links in it are not followed: a citation opens with enter or ``o``."""
 
@@ -46,12 +56,13 @@ class Answer(Vertical):
         self._wanted = ""
         self._final = True
         self._at_end = True
+        self._new = False  # something was written below while one looks at what is above
 
     def compose(self) -> ComposeResult:
         with AnswerScroll(id="answer-scroll"):
             yield Plain(id="answer-note")
             yield Markdown(id="answer-text", open_links=False)
-        yield Plain("↓ more", id="more")
+        yield More("↓ more", id="more")
         yield RowList(id="citations")
 
     def on_mount(self) -> None:
@@ -92,6 +103,7 @@ class Answer(Vertical):
             if self._stream is None:
                 self._stream = Markdown.get_stream(text)
                 self._at_end = True
+            self._new = not self._at_end
             await self._stream.write(wanted[len(self._shown) :])
         self._shown = wanted
 
@@ -110,7 +122,13 @@ class Answer(Vertical):
     def _scrolled(self) -> None:
         scroll = self.query_one(AnswerScroll)
         self._at_end = scroll.max_scroll_y - scroll.scroll_y <= 1
-        self.query_one("#more").set_class(not self._at_end, "-on")
+        more = self.query_one("#more", More)
+        self._new = self._new and not self._at_end
+        more.show("↓ new below" if self._new else "↓ more")
+        more.set_class(not self._at_end, "-on")
+
+    def on_more_wanted(self) -> None:
+        self.query_one(AnswerScroll).scroll_end(animate=False)
 
     def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
         event.stop()

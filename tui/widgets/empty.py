@@ -39,9 +39,7 @@ def library_line(state: AppState) -> Content:
     if state.library is None:
         return line(("Opening the library…", "dim"))
     if not state.library.documents:
-        return line(
-            ("! ", "$warning"), "The library is empty. Start with a folder: ", ("deepsearch-tui FOLDER", "bold")
-        )
+        return line(("! ", "$warning"), f"The library {state.library.library} is empty.")
     documents = f"{state.library.documents:,} document{'s' if state.library.documents != 1 else ''}"
     words_alone = state.library.chunks - state.library.embedded
     left = f", {words_alone:,} of them found by words alone" if words_alone else ""
@@ -49,8 +47,22 @@ def library_line(state: AppState) -> Content:
     return line(("✓ ", "$success"), told)
 
 
+_START = {
+    "index": ("Index a folder of yours…", "deepsearch-tui FOLDER does the same"),
+    "demo": ("Try it on the guide of this program", "deepsearch-tui demo does the same"),
+    "doctor": ("Look at what a question needs", "f3"),
+    "settings": ("Settings: model, library, web, looks", "f2"),
+}
+"""What to do where there is nothing to ask yet."""
+
+
+def is_new(state: AppState) -> bool:
+    """Whether there is nothing to ask: the library holds nothing, and nothing is being put into it."""
+    return state.library is not None and not state.library.documents and state.indexing is None and state.web == "off"
+
+
 class Empty(Vertical):
-    """The empty state. Example questions are picked with the mouse, or with up, down and enter from the prompt."""
+    """The empty state. What it offers is picked with the mouse, or with up, down and enter from the prompt."""
 
     class Chosen(Message):
         """The user picked an example question."""
@@ -58,6 +70,13 @@ class Empty(Vertical):
         def __init__(self, question: str) -> None:
             super().__init__()
             self.question = question
+
+    class Start(Message):
+        """The user picked something to begin with: index, demo, doctor or settings."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
 
     def __init__(self, questions: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -67,25 +86,40 @@ class Empty(Vertical):
         with Vertical(id="empty-box"):
             yield Plain(_TEXT, id="empty-text")
             yield Plain(id="empty-library")
-            if self._questions:
-                yield Plain(line(("Or try one: ↓ and enter, or a click.", "dim")), id="examples-label")
+            yield Plain(id="examples-label")
             yield RowList(id="examples")
 
     def on_mount(self) -> None:
-        examples = self.query_one(RowList)
-        examples.can_focus = False
-        examples.show(
-            [Row(str(i), line(("› ", "bold $primary"), short(text))) for i, text in enumerate(self._questions)]
-        )
+        self.query_one(RowList).can_focus = False
+        self._offer(new=False)
+
+    def ask_these(self, questions: Sequence[str]) -> None:
+        """Offer these questions from now on."""
+        self._questions = tuple(questions)
 
     def refresh_from(self, state: AppState) -> None:
         self.query_one("#empty-library", Plain).show(library_line(state))
+        self._offer(new=is_new(state))
+
+    def _offer(self, *, new: bool) -> None:
+        """Questions to try, or where there is nothing to ask what to begin with."""
+        rows = [Row(f"ask:{text}", line(("› ", "bold $primary"), short(text))) for text in self._questions]
+        label = "Or try one: ↓ and enter, or a click." if rows else ""
+        if new:
+            label = "Begin with one of these: ↓ and enter, or a click."
+            rows = [
+                Row(f"start:{what}", line(("› ", "bold $primary"), text, (f"   {hint}", "dim")))
+                for what, (text, hint) in _START.items()
+            ]
+        self.query_one("#examples-label", Plain).show(line((label, "dim")))
+        self.query_one("#examples-label").display = bool(rows)
+        self.query_one(RowList).show(rows)
 
     def browse(self, step: int) -> None:
         """Move the mark among the example questions."""
         examples = self.query_one(RowList)
         if examples.highlighted is None:
-            examples.highlighted = 0 if step > 0 else len(self._questions) - 1 if self._questions else None
+            examples.highlighted = 0 if step > 0 else len(examples.rows) - 1 if examples.rows else None
         elif step > 0:
             examples.action_cursor_down()
         else:
@@ -93,9 +127,9 @@ class Empty(Vertical):
 
     def choose(self) -> None:
         """Pick the marked question, if one is marked."""
-        row = self.query_one(RowList).row
-        if row:
-            self.post_message(self.Chosen(self._questions[int(row)]))
+        kind, _, what = self.query_one(RowList).row.partition(":")
+        if kind:
+            self.post_message(self.Chosen(what) if kind == "ask" else self.Start(what))
 
     def on_row_list_picked(self, event: RowList.Picked) -> None:
         event.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from textual.content import Content
+from textual.events import Click
 
 from tui.safe import line, lines, short
 from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow
@@ -110,6 +111,7 @@ class Turns(RowList):
         super().__init__(id=id)
         self.add_class("pane")
         self.following = True
+        self._seen = ""
         self._drawn: Drawn = {}
         self._session = ""
 
@@ -125,6 +127,19 @@ class Turns(RowList):
         if self.following and self.last_row:
             self.select(self.last_row)
             self.scroll_end(animate=False)
+        self._say_below(state)
+
+    def _say_below(self, state: AppState) -> None:
+        """While one looks at an earlier row, the border tells that newer ones have come since."""
+        if self.following or state.run is None:
+            self._seen = self.last_row
+        new = state.run is not None and state.run.running and self.last_row != self._seen
+        self.border_subtitle = "↓ new below · G follows" if new else None
+
+    def on_click(self, event: Click) -> None:
+        """A click on the border's lower edge, where that is said, follows again."""
+        if self.border_subtitle and event.y >= self.outer_size.height - 1:
+            self.action_last()
 
     @property
     def selected(self) -> tuple[int, int, int]:
@@ -135,3 +150,5 @@ class Turns(RowList):
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         self.following = event.row == self.last_row
+        if self.following:
+            self.border_subtitle = None
