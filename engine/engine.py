@@ -458,7 +458,7 @@ class Engine:
     def _open_session(self, session: str) -> None:
         journal = self._open_journal()
         events = list(journal.events(session))
-        for event in events:
+        for event in replay.without_pieces(events):
             self._emit(event)
         past = replay.past_of(events)
         self._at_hand(Recorder(journal, session, past.run, self._emit, past.history))

@@ -403,7 +403,7 @@ class ShowPrompt(Command):
 
 @dataclass(frozen=True)
 class OpenSession(Command):
-    """Tell a saved session again: its events follow in order, then ``SessionOpened``."""
+    """Tell a saved session again: its events follow in order, but for pieces whose whole follows, then ``SessionOpened``."""
 
     session: str
 

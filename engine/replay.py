@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.context.transcript import Call, Exchange, Transcript, Turn
 from engine.history import History, remember
 from engine.protocol import (
+    AnswerDelta,
     AnswerReady,
     CallStarted,
     Event,
@@ -19,8 +20,10 @@ from engine.protocol import (
     Observed,
     Policy,
     PolicySet,
+    PromptProgress,
     RunEnded,
     RunStarted,
+    ThoughtDelta,
     TurnEnded,
     TurnStarted,
 )
@@ -53,6 +56,14 @@ class Past:
             return Transcript(question, history=self.transcript.history)
         exchange = Exchange(self.transcript.question, self.answer)
         return Transcript(question, history=(*self.transcript.history, exchange))
+
+
+def without_pieces(events: Sequence[Event]) -> Iterator[Event]:
+    """The events but for pieces of text, and of progress, of turns that have ended: those have told the whole."""
+    ended = {(event.run, event.turn) for event in events if isinstance(event, TurnEnded)}
+    for event in events:
+        if not isinstance(event, AnswerDelta | PromptProgress | ThoughtDelta) or (event.run, event.turn) not in ended:
+            yield event
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from engine.protocol import (
     decode_event,
     encode,
 )
+from engine.replay import without_pieces
 from tests.engine import story
 from tests.tui import fakes
 from tui.fold import fold, fold_all
@@ -360,3 +361,10 @@ def test_events_in_any_order_fold(events: list[Event]) -> None:
     ids = [event.session for event in events if isinstance(event, RunStarted)]
     assert state.session == (ids[-1] if ids else "")
     assert (state.run is not None) == bool(ids)
+
+
+@pytest.mark.parametrize("told", [fakes.RUN, fakes.RUNNING])
+def test_a_session_told_again_leaves_out_the_pieces_of_what_it_tells_whole(told: Sequence[Event]) -> None:
+    again = list(without_pieces(told))
+    assert len(again) < len(told)
+    assert fold_all(again) == fold_all(told)
