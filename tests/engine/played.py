@@ -95,10 +95,18 @@ SAID: st.SearchStrategy[Said] = POLICIES | st.tuples(
 )
 
 
+class Story(tuple[Event, ...]):
+    """Events that are named and not shown where a test is told of them: they hold whole pages."""
+
+    def __repr__(self) -> str:
+        kinds = " ".join(type(event).__name__ for event in self)
+        return f"<{kinds[:2000]}>"
+
+
 @st.composite
 def played(draw: st.DrawFn, *, context: int = 8192, stub: str = "") -> tuple[Event, ...]:
     """Runs of up to ten turns under any policies and marks, with errors, repeated calls and replies that are none."""
     replies = [*draw(st.lists(ACTIONS, min_size=1, max_size=9)), ANSWER]
     replies = [reply for reply in replies for _ in range(2)]  # a reply that is refused is asked for twice
     said = draw(st.dictionaries(st.integers(1, 9), st.lists(SAID, max_size=2), max_size=4))
-    return play(replies, draw(POLICIES), said, context=context, mode=draw(st.sampled_from(MODES)))
+    return Story(play(replies, draw(POLICIES), said, context=context, mode=draw(st.sampled_from(MODES))))

@@ -157,7 +157,8 @@ def test_off_a_web_search_is_not_made_whatever_the_model_says(talk: Converse, in
     assert (internet.asked, internet.resolved) == ([], [])
 
 
-def test_an_empty_library_is_no_hindrance_where_there_is_a_web(talk: Converse) -> None:
+def test_an_empty_library_is_no_hindrance_where_there_is_a_web(talk: Converse, settings: Settings) -> None:
+    (settings.libraries_dir / "empty").mkdir()
     one = talk(STORY, library="empty")
     assert one.ask(Ask(ASKED), RunEnded).why == "answered"
 

@@ -66,8 +66,9 @@ def test_the_detail_has_the_advice() -> None:
     state = fold_all([*fakes.READY, *fakes.RUNNING])
     assert state.run is not None
     turn = state.run.turns[0]
-    assert "Masking is expected" in head(turn, None, None, "Masking is expected to help.").plain
-    assert "advice" not in head(turn, None, None).plain
+    assert "advice" not in head(state.run, turn, None, None).plain
+    advised = replace(state.run, advice="Masking is expected to help.")
+    assert "Masking is expected" in head(advised, turn, None, None).plain
 
 
 ADVISED = Advised("Masking is expected to help most: because.", "help", 4, session=fakes.SESSION, run=1)

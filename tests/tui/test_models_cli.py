@@ -108,7 +108,14 @@ def test_interrupted_it_keeps_what_came_and_goes_on_with_it(tmp_path: Path, mode
 
     with serving(model_bytes, cuts=[120_000], before=wait) as server:
         command = [sys.executable, "-m", "tui", "--data-dir", str(tmp_path / "data"), "models", "pull", server.url]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # who runs the tests in the background has them ignore it, and so would their children
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         assert begun.wait(60)
         part = tmp_path / "data" / "models" / "small.gguf.part"
         until = time.monotonic() + 30

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -35,11 +36,14 @@ def test_with_the_policies_that_were_in_force_it_gives_what_was_recorded(events:
     turns = {turn.number for turn in run.transcript.turns}
     recorded = {event.turn: event.decisions for event in events if isinstance(event, Decided) and event.turn in turns}
     assert {step.turn: step.decisions for step in trial.steps} == recorded
-    first = {}
+    first: dict[int, int] = {}
     for event in events:
         if isinstance(event, ViewBuilt):
             first.setdefault(event.turn, event.tokens)
-    assert {step.turn: step.tokens for step in trial.steps} == {turn: first[turn] for turn in recorded}
+    times = Counter(event.turn for event in events if isinstance(event, Decided))
+    for step in trial.steps:
+        if times[step.turn] == 1:  # else a second try had less room, was told so, and masked more than the first
+            assert step.tokens == first[step.turn]
     assert trial.overflow == 0
 
 
