@@ -24,6 +24,7 @@ from tui import clipboard, keymap, keys, opening, themes
 from tui.app import DeepSearchApp
 from tui.guide import EXAMPLES, GUIDE
 from tui.palette import Keys
+from tui.safe import Plain
 from tui.screens.confirm import Confirm
 from tui.screens.help import keys_here
 from tui.screens.reader import Reader
@@ -99,6 +100,19 @@ def test_keys_and_a_theme_that_are_none_end_the_start(tmp_path: Path) -> None:
 def test_help_knows_every_key_it_names() -> None:
     every = keys.every()
     assert all(id in every for _, ids in keys.HERE.values() for id in ids)
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (120, 40)])
+async def test_no_line_of_the_help_is_folded_twice(size: tuple[int, int], tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY, fakes.RUN)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await fakes.settled(pilot, app, fakes.RUN)
+        await pilot.press("escape", "f1")
+        await fakes.until_true(pilot, lambda: app.screen.query("#help Plain"))
+        await pilot.resize_terminal(*size)
+        await fakes.still(pilot, app)
+        text = app.screen.query_one("#help Plain", Plain)
+        assert max(each.cell_length for each in text.render().split("\n")) <= text.size.width
 
 
 async def test_help_begins_with_where_one_is(tmp_path: Path) -> None:

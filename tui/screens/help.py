@@ -53,6 +53,9 @@ class Help(ModalScreen[None]):
             box.border_subtitle = "esc: back"
             yield Plain(self._text())
 
+    def on_resize(self) -> None:
+        self.query_one("#help Plain", Plain).show(self._text())
+
     def _text(self) -> Content:
         name, here = keys_here(self._front)
         rows: list[Content] = []
@@ -66,7 +69,8 @@ class Help(ModalScreen[None]):
             rows += self._entry(sign, meaning)
         rows += [
             Content(),
-            line(("Other keys: f2, or [keys] in the settings file; the names are in the guide.", "dim")),
+            line(("Other keys: f2, or [keys] in the settings file.", "dim")),
+            line(("Their names are in the guide.", "dim")),
         ]
         return lines(rows)
 
