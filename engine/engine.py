@@ -16,8 +16,9 @@ from engine.browser.pages import PagePool
 from engine.browser.tools import Browser
 from engine.caches import Caches
 from engine.clean import clean_line
-from engine.errors import DeepSearchError, LibraryError, SessionError
+from engine.errors import DeepSearchError, SessionError
 from engine.history import History
+from engine.libraries import Libraries
 from engine.model.base import LanguageModel, Sampling
 from engine.models import Shelf, is_for_shelf
 from engine.online import Guard, MakeFetcher, Online
@@ -37,7 +38,6 @@ from engine.protocol import (
     Marked,
     ModelLoaded,
     ModelLoading,
-    Network,
     OpenPage,
     OpenSession,
     PageOpened,
@@ -67,7 +67,6 @@ from engine.recorder import Recorder
 from engine.reins import Reins
 from engine.sessions import Journal
 from engine.settings import Settings
-from engine.sources import several
 from engine.sources.base import Source, is_web
 from engine.sources.library import Library
 from engine.sources.library.embed import Embedder
@@ -85,9 +84,6 @@ def _no_guard(mode: WebMode) -> None: ...
 
 _BATCH = 4
 """Turns whose observations are masked together where a mask means reading the rest again (measured: half the time)."""
-
-_UNNAMED = "default"
-"""The library of who names none. It may not be there yet."""
 
 
 class Engine:
@@ -110,13 +106,14 @@ class Engine:
         self._settings = settings
         self._emit = emit
         self._load_model = load_model or (self._at_server if settings.endpoint else _llama)
-        # One for all libraries: it is loaded once.
-        self._embedder = embedder or embedder_of(settings.embedder, settings.models_dir)
+        # One embedder for all libraries: it is loaded once.
+        self._libraries = Libraries(
+            settings, embedder or embedder_of(settings.embedder, settings.models_dir), lambda event: self._tell(event)
+        )
         self._lock = threading.Lock()  # guards the one run and the one indexing
         self._opening = threading.RLock()  # guards what is opened once: journal, model, libraries
         self._journal: Journal | None = None
         self._model: LanguageModel | None = None
-        self._libraries: dict[str, Library] = {}
         self._pages: dict[str, PagePool] = {}
         self._jobs: set[threading.Thread] = set()
         self._controls: Controls | None = None
@@ -276,9 +273,7 @@ class Engine:
             job.join(timeout=20)
         self._online.close()
         with self._opening:
-            for library in self._libraries.values():
-                library.close()
-            self._libraries.clear()
+            self._libraries.close()
             if self._model is not None:
                 self._model.close()
                 self._model = None
@@ -307,7 +302,7 @@ class Engine:
         thread.start()
 
     def _warm(self) -> None:
-        library = self._source(self._settings.library)
+        library = self._libraries.source(self._settings.library)
         self._emit(library.status())
         self._ready_model()
         library.warm()
@@ -341,7 +336,9 @@ class Engine:
     def _fork(self, command: Fork) -> Ask | Continue:
         """Begin the new session and tell all that it has from the old one. What is missing to go on leaves none."""
         journal, model = self._open_journal(), self._ready_model()
-        self._stocked(replay.past_of(journal.events(command.session)).library, self._online.mode)
+        self._libraries.stocked(
+            replay.past_of(journal.events(command.session)).library, alone=self._online.mode == "off"
+        )
         policy = self._batched(command.policy, model) if command.policy else None
         goes_on, events = fork.begin(journal, command, policy)
         for event in events:
@@ -363,13 +360,12 @@ class Engine:
             session, past = command.session, replay.past_of(journal.events(command.session))
             if not past.unfinished:
                 raise SessionError("There is nothing to continue: the last run of this session is finished.")
-            library = self._stocked(past.library, web)
+            library = self._libraries.stocked(past.library, alone=web == "off")
             transcript, run_number, max_turns = past.transcript, past.run, past.max_turns
             controls.policy = past.policy
         else:
-            library = self._stocked(
-                command.library, web
-            )  # like the model before: what is missing leaves no empty session
+            # Like the model before: what is missing leaves no empty session.
+            library = self._libraries.stocked(command.library, alone=web == "off")
             session = command.session or journal.create(clean_line(command.question, 120))
             past = replay.past_of(journal.events(session))
             transcript, run_number = past.follow_up(clean_line(command.question, 4000)), past.run + 1
@@ -466,7 +462,7 @@ class Engine:
 
     def _index(self, command: IndexPaths | Reembed, reins: Reins) -> None:
         try:
-            library = self._one(command.library)
+            library = self._libraries.one(command.library)
             ended = self._indexed(library, command, reins)
         finally:
             self._reins = None
@@ -491,19 +487,19 @@ class Engine:
         return ended
 
     def _tell_cost(self, name: str) -> None:
-        self._emit(self._one(name).reembed_cost())
+        self._emit(self._libraries.one(name).reembed_cost())
 
     def _search(self, command: Search) -> None:
         began = time.monotonic()
         filters = Filters(command.paths, command.types, command.since)
-        found = self._known(command.library).find(command.query, command.limit, filters)
+        found = self._libraries.known(command.library).find(command.query, command.limit, filters)
         self._emit(SearchResults(command.query, found.hits, time.monotonic() - began, found.note))
 
     def _open_page(self, uri: str, library: str) -> None:
         if is_web(uri):
             self._emit(self._page_of_session(uri))
             return
-        document = self._source(library).open(uri)
+        document = self._libraries.source(library).open(uri)
         self._emit(PageOpened(document.uri, document.title, document.text))
 
     def _page_of_session(self, uri: str) -> PageOpened:
@@ -535,47 +531,6 @@ class Engine:
                         )
                     )
             return self._journal
-
-    def _library(self, name: str) -> Library:
-        with self._opening:
-            if name not in self._libraries:
-                self._settings.prepare()
-                self._libraries[name] = Library(self._settings.libraries_dir, name, embedder=self._embedder)
-                if entry := self._libraries[name].network():
-                    self._tell(Network(entry))
-            return self._libraries[name]
-
-    def _one(self, name: str) -> Library:
-        """The library to write to. Raises LibraryError where several are named."""
-        names = several.split(name or self._settings.library)
-        if len(names) > 1:
-            raise LibraryError(
-                f"One library is indexed at a time, and {len(names)} are named.", "Name one with --library."
-            )
-        return self._library(names[0])
-
-    def _source(self, names: str) -> Library | Several:
-        """The library of this name, or several as one; those of the settings where none is named."""
-        libraries = [self._library(name) for name in several.split(names or self._settings.library)]
-        return libraries[0] if len(libraries) == 1 else Several(libraries)
-
-    def _known(self, names: str) -> Library | Several:
-        """The same. Raises LibraryError for a name that no library has, but for the name that is used where none is given."""
-        named = several.split(names or self._settings.library)
-        several.check([name for name in named if name != _UNNAMED], self._settings.libraries_dir)
-        return self._source(names)
-
-    def _stocked(self, name: str, web: WebMode) -> Library | Several:
-        """What a question is asked of. Raises LibraryError where it holds nothing yet, and there is nothing else to
-        search.
-        """
-        library = self._known(name)
-        if web == "off" and not library.holds_any():
-            raise LibraryError(
-                f"The library {library.name!r} holds no documents yet.",
-                "Index some first: deepsearch-tui index PATH",
-            )
-        return library
 
     def _ready_model(self) -> LanguageModel:
         with self._opening:
