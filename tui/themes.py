@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from textual.theme import BUILTIN_THEMES, Theme
 
 from engine.clean import clean_line
 from engine.errors import SettingsError
+
+DARK = replace(BUILTIN_THEMES["textual-dark"], primary="#57a5e2", error="#e8748f")
+LIGHT = replace(
+    BUILTIN_THEMES["textual-light"],
+    success="#1b6334",
+    warning="#744600",
+    error="#9b1f42",
+    accent="#744600",
+    variables=BUILTIN_THEMES["textual-light"].variables | {"footer-key-foreground": "#004578"},
+)
+"""Textual's own two, under their names, with colours that can be read as text: at least 4.5:1 against the background."""
 
 HIGH_CONTRAST = Theme(
     name="high-contrast",
@@ -34,6 +46,8 @@ HIGH_CONTRAST = Theme(
     },
 )
 """Nothing between black and white but what has a meaning: at least 7:1 against the background."""
+
+OURS = (DARK, LIGHT, HIGH_CONTRAST)
 
 CHOICES = ("dark", "light", "ansi", "high-contrast")
 
