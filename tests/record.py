@@ -13,7 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine import replay
-from engine.protocol import Ask, Event, Failed, IndexEnded, IndexPaths, Policy, RunEnded, RunStarted, decode_event, encode
+from engine.protocol import (
+    Ask,
+    Event,
+    Failed,
+    IndexEnded,
+    IndexPaths,
+    Policy,
+    RunEnded,
+    RunStarted,
+    decode_event,
+    encode,
+)
 from engine.sessions import Journal
 from engine.settings import load_settings
 from tests.answers import DOCS, ROOT, Session

@@ -58,7 +58,11 @@ def choices(policy: Policy) -> tuple[tuple[str, str, Policy], ...]:
     """What can be tried after a run under ``policy``: a name, a sentence, the policy. The same as it was comes last."""
     offered = [("off", "nothing is masked", replace(policy, window=0, auto=False))]
     offered += [
-        (f"window {window}", f"observations of the last {window} turns stay", replace(policy, window=window, auto=False))
+        (
+            f"window {window}",
+            f"observations of the last {window} turns stay",
+            replace(policy, window=window, auto=False),
+        )
         for window in WINDOWS
     ]
     offered.append(("auto", "the window follows the advice for this model and library", replace(policy, auto=True)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 
 from rich.cells import cell_len
 from rich.color import Color
@@ -112,18 +112,18 @@ def _letters(number: int) -> str:
 # ── contrast ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def weak(shown: Grid, foreground: str, grounds: Sequence[str], least: float) -> list[str]:
+def weak(shown: Grid, inks: Sequence[str], grounds: Sequence[str], least: float) -> list[str]:
     """Text that is hard to read: ``least`` is wanted of ordinary text, less of thinned text and of bars.
 
-    Thinned is what is dim, and what is the theme's own foreground on the way to one of its ``grounds``. Lines around
-    panes are no text.
+    Thinned is what is dim, and what is one of the theme's own ``inks`` on the way to one of its ``grounds``. Lines
+    around panes are no text.
     """
     found = []
     for y, row in enumerate(shown):
         for cells in _words(row):
             ink, paper = cells[0].seen()
             has, text = contrast(ink, paper), "".join(cell.char for cell in cells)
-            thin = _is_bar(text) or _thinned(cells[0], ink, paper, foreground, grounds)
+            thin = _is_bar(text) or _thinned(cells[0], ink, paper, inks, grounds)
             wanted = THINNED if thin else least
             if has < wanted - 0.005:
                 found.append(f"line {y + 1}: {has:.2f} of {wanted}: {cells[0].style}: {text}")
@@ -138,11 +138,10 @@ def _words(row: Sequence[Cell]) -> Iterator[list[Cell]]:
             yield cells
 
 
-def _thinned(cell: Cell, ink: RGB, paper: RGB, foreground: str, grounds: Sequence[str]) -> bool:
+def _thinned(cell: Cell, ink: RGB, paper: RGB, inks: Sequence[str], grounds: Sequence[str]) -> bool:
     if "dim" in cell.attributes:
         return True
-    full = _rgb(foreground)
-    for ground in (paper, *map(_rgb, grounds)):
+    for ground, full in product((paper, *map(_rgb, grounds)), map(_rgb, inks)):
         share = _share(ink, ground, full)
         if share < 0.92 and all(abs(a - b) < 6 for a, b in zip(mixed(ground, full, share), ink, strict=True)):
             return True

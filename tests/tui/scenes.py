@@ -29,6 +29,7 @@ from tests import record
 from tests.tui import fakes, kept
 from tests.tui.models_told import MODELS, PULLING
 from tui.app import DeepSearchApp
+from tui.screens.again import AskAgain
 from tui.screens.compare import Choose, Compare
 from tui.screens.confirm import Ask, Confirm, Pick
 from tui.screens.doctor import Doctor
@@ -50,6 +51,8 @@ from tui.widgets.rows import RowList
 Size = tuple[int, int]
 
 SIZES: dict[str, Size] = {"narrow": (80, 24), "medium": (120, 40), "wide": (160, 50)}
+NARROW: dict[str, Size] = {"narrow": SIZES["narrow"]}
+WIDE: dict[str, Size] = {"wide": SIZES["wide"]}
 TINY: dict[str, Size] = {"tiny": (48, 12)}
 
 
@@ -100,7 +103,10 @@ Go = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Scene:
-    """A screen, what was told before, and the way there. ``saved``: the run is also in the journal, beside another."""
+    """A screen, what was told before, and the way there. ``saved``: the run is also in the journal, beside another.
+
+    Each screen is seen at three sizes; what else can be seen on it, at one.
+    """
 
     shows: type[Screen[object]]
     told: Sequence[Event]
@@ -174,7 +180,9 @@ STOPPED: tuple[Event, ...] = (
 LOST: tuple[Event, ...] = (*fakes.RUNNING, EngineStopped("it was killed by SIGKILL", restarting=False))
 RECORDED = record.recorded()
 CITED = ((8, 10), (17, 18))
-CHECKED = ModelChecked("qwen3-4b-instruct", ("reads 99 tokens a second", "after a mask: 71 tokens taken out of its cache"))
+CHECKED = ModelChecked(
+    "qwen3-4b-instruct", ("reads 99 tokens a second", "after a mask: 71 tokens taken out of its cache")
+)
 
 
 # ── the ways that are longer ─────────────────────────────────────────────────────────────────────
@@ -292,7 +300,7 @@ RUN, RUNNING = fakes.RUN, fakes.RUNNING
 SCENES: dict[str, Scene] = {
     # the main screen
     "empty": Scene(Research, (), press()),
-    "loading": Scene(Research, (), tell(fakes.LOADING[1], until=lambda app: app.state.model_loading)),
+    "loading": Scene(Research, (), tell(fakes.LOADING[1], until=lambda app: app.state.model_loading), sizes=NARROW),
     "running": Scene(Research, RUNNING, press()),
     "answered": Scene(Research, RUN, press()),
     "masked": Scene(Research, RUN, press("escape", "2", "home", "enter")),
@@ -304,24 +312,28 @@ SCENES: dict[str, Scene] = {
     "offer": Scene(Research, RUNNING, press("2", "end", "m", until=lambda app: app.state.offer)),
     "detail": Scene(Research, RUN, press("escape", "1", "home", "down", "enter")),
     "sources": Scene(Research, RUN, press("escape", "3")),
-    "citations": Scene(Research, RUN, press("escape", "4", "tab", "down")),
-    "find": Scene(Research, RUN, _found),
+    "citations": Scene(Research, RUN, press("escape", "4", "tab", "down"), sizes=NARROW),
+    "find": Scene(Research, RUN, _found, sizes=NARROW),
     "indexing": Scene(Research, RUNNING, tell(fakes.INDEXING, until=lambda app: app.state.indexing)),
     "stopped": Scene(Research, STOPPED, press()),
-    "lost": Scene(Research, LOST, press()),
+    "lost": Scene(Research, LOST, press(), sizes=NARROW),
     "recorded": Scene(Research, RECORDED, press("escape", "2", "home")),
-    "recorded-turns": Scene(Research, RECORDED, press("escape", "1", "home", "down", "enter")),
+    "recorded-turns": Scene(Research, RECORDED, press("escape", "1", "home", "down", "enter"), sizes=NARROW),
     "tiny": Scene(Research, RUN, press(), sizes=TINY),
     # in front of it
     "help": Scene(Help, RUN, press("escape", "2", "f1", until=_shows(Help))),
     "palette": Scene(CommandPalette, RUN, _palette),
     "reader": Scene(Reader, RUN, push(_reader)),
-    "reader-found": Scene(Reader, RUN, _reader_found),
+    "reader-found": Scene(Reader, RUN, _reader_found, sizes=NARROW),
     "prompt": Scene(PromptView, RUN, press("escape", "1", "v", until=_viewed)),
     "prompt-diff": Scene(PromptView, RUN, _diff),
     "what-if": Scene(WhatIf, RUN, _what_if, saved=True),
     "compare": Scene(Compare, RUN, _compare, saved=True),
-    "compare-choose": Scene(Choose, RUN, _choose, saved=True),
+    "again": Scene(AskAgain, RUN, press("escape", "1", "r", "space", "down", "down", "space", until=_shows(AskAgain))),
+    "compare-three": Scene(
+        Compare, RUN, push(lambda stage: Compare(stage.data / "sessions.db", "s1", "s2", "s1")), saved=True, sizes=WIDE
+    ),
+    "compare-choose": Scene(Choose, RUN, _choose, saved=True, sizes=NARROW),
     "fork": Scene(ForkForm, RUN, press("escape", "1", "g", "j", "f", until=_shows(ForkForm)), saved=True),
     "settings": Scene(SettingsScreen, RUN, push(lambda _: SettingsScreen(SETTINGS, lambda change: None), len(NAMES))),
     "doctor": Scene(Doctor, RUN, push(lambda _: Doctor(SETTINGS), len(CHECKS))),
@@ -336,11 +348,17 @@ SCENES: dict[str, Scene] = {
         ReembedQuestion, RUN, push(lambda _: ReembedQuestion(Cost("default", "old-one", "new-one", 35_700, 4_020.0)))
     ),
     "confirm": Scene(
-        Confirm, RUN, push(lambda _: Confirm("Open this address in the browser?", "open it", "do not", "http://a.test/"))
+        Confirm,
+        RUN,
+        push(lambda _: Confirm("Open this address in the browser?", "open it", "do not", "http://a.test/")),
     ),
-    "ask": Scene(Ask, RUN, push(lambda _: Ask("Another title for this session", fakes.QUESTION[:40], "empty: as it was."))),
+    "ask": Scene(
+        Ask, RUN, push(lambda _: Ask("Another title for this session", fakes.QUESTION[:40], "empty: as it was."))
+    ),
     "pick": Scene(
-        Pick, RUN, push(lambda _: Pick("Write it as", (("md", "Markdown, to be read"), ("html", "a page with its picture"))))
+        Pick,
+        RUN,
+        push(lambda _: Pick("Write it as", (("md", "Markdown, to be read"), ("html", "a page with its picture")))),
     ),
     "too-small": Scene(TooSmall, RUN, _too_small, sizes=TINY),
 }

@@ -290,11 +290,15 @@ async def test_a_stop_ends_it_with_the_engine_too_and_the_first_session_stays(se
         await fakes.until_true(pilot, lambda: isinstance(app.screen, AskAgain) and app.screen.query_one(RowList).row)
         await pilot.press("space", "down", "space", "enter")
         paced.go()
-        await fakes.until_true(pilot, lambda: app.state.session != first and app.state.run and app.state.run.observations)
+        await fakes.until_true(
+            pilot, lambda: app.state.session != first and app.state.run and app.state.run.observations
+        )
         await pilot.press("escape")
         paced.go()
         await fakes.until_true(pilot, lambda: any("not asked to the end" in n.message for n in app._notifications))
         assert app.state.run is not None and app.state.run.ended == "stopped"
         assert isinstance(app.screen, Research)
         await pilot.press("escape", "escape", "1", "b")
-        await fakes.until_true(pilot, lambda: isinstance(app.screen, Choose) and app.screen.query_one(RowList).row == first)
+        await fakes.until_true(
+            pilot, lambda: isinstance(app.screen, Choose) and app.screen.query_one(RowList).row == first
+        )

@@ -36,7 +36,9 @@ class AskAgain(ModalScreen[tuple[Policy, ...]]):
             yield Plain(line(short(self._question, 300)))
             yield RowList(id="choices")
             yield Plain(
-                line(("enter", "bold"), " asks   ", ("space", "bold"), " marks several   ", ("esc", "bold"), " does not"),
+                line(
+                    ("enter", "bold"), " asks   ", ("space", "bold"), " marks several   ", ("esc", "bold"), " does not"
+                ),
                 id="again-said",
             )
 
