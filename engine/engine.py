@@ -7,9 +7,8 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-from engine import fork, replay, steering
+from engine import fork, loaded, replay, steering
 from engine.agent import formats
 from engine.agent.loop import Bill, Controls, Run
 from engine.browser.pages import PagePool
@@ -18,7 +17,9 @@ from engine.caches import Caches
 from engine.clean import clean_line
 from engine.errors import DeepSearchError, SessionError
 from engine.history import History
+from engine.indexing import Indexing
 from engine.libraries import Libraries
+from engine.loaded import Loaded
 from engine.model.base import LanguageModel, Sampling
 from engine.models import Shelf, is_for_shelf
 from engine.online import Guard, MakeFetcher, Online
@@ -32,12 +33,8 @@ from engine.protocol import (
     Event,
     Failed,
     Fork,
-    IndexEnded,
     IndexPaths,
-    IndexPaused,
     Marked,
-    ModelLoaded,
-    ModelLoading,
     OpenPage,
     OpenSession,
     PageOpened,
@@ -64,7 +61,6 @@ from engine.protocol import (
 )
 from engine.readings import Readings
 from engine.recorder import Recorder
-from engine.reins import Reins
 from engine.sessions import Journal
 from engine.settings import Settings
 from engine.sources.base import Source, is_web
@@ -105,15 +101,13 @@ class Engine:
     ) -> None:
         self._settings = settings
         self._emit = emit
-        self._load_model = load_model or (self._at_server if settings.endpoint else _llama)
         # One embedder for all libraries: it is loaded once.
         self._libraries = Libraries(
             settings, embedder or embedder_of(settings.embedder, settings.models_dir), lambda event: self._tell(event)
         )
-        self._lock = threading.Lock()  # guards the one run and the one indexing
-        self._opening = threading.RLock()  # guards what is opened once: journal, model, libraries
+        self._lock = threading.Lock()  # guards the one run
+        self._opening = threading.Lock()  # guards the journal, which is opened once
         self._journal: Journal | None = None
-        self._model: LanguageModel | None = None
         self._pages: dict[str, PagePool] = {}
         self._jobs: set[threading.Thread] = set()
         self._controls: Controls | None = None
@@ -124,12 +118,12 @@ class Engine:
         self._caches = Caches(settings)
         self._reading = threading.Lock()
         self._read_last: tuple[str, Readings] = ("", Readings())
-        self._reins: Reins | None = None  # of the indexing under way
         self._closing = threading.Event()
         self._online = Online(settings, emit, guard, fetcher)
-        self._loaded_from = settings.model  # what the loaded model was chosen by
+        self._indexing = Indexing(self._libraries, emit, start=self._start)
+        self._loaded = Loaded(settings, emit, load_model or (lambda chosen: loaded.load(chosen, self._online.record)))
         self._shelf = Shelf(
-            lambda: self._settings, emit, start=self._start, changed=self._choose_model, idle=self._free_model
+            lambda: self._loaded.settings, emit, start=self._start, changed=self._choose_model, idle=self._free_model
         )
 
     # ── the door ─────────────────────────────────────────────────────────────────────────────────
@@ -170,22 +164,8 @@ class Engine:
                     self._emit(Failed("Busy", "A question is being answered.", "Stop it first."))
                     return
                 self._start(self._open_session, session)
-            case IndexPaths() | Reembed(go=True):
-                with self._lock:
-                    if self._reins is not None:
-                        self._emit(Failed("Busy", "Indexing is under way.", "Wait for it or cancel it."))
-                        return
-                    self._reins = reins = Reins()
-                self._start(self._index, command, reins)
-            case Reembed(library):
-                self._start(self._tell_cost, library)
-            case CancelIndex():
-                if self._reins is not None:
-                    self._reins.cancel()
-            case PauseIndex(paused):
-                if self._reins is not None:
-                    self._reins.pause(paused)
-                    self._emit(IndexPaused(paused))
+            case IndexPaths() | Reembed() | CancelIndex() | PauseIndex():
+                self._indexing.handle(command)
             case Search():
                 self._start(self._search, command)
             case OpenPage(uri, library):
@@ -201,7 +181,7 @@ class Engine:
         policy = self._policy
         if isinstance(command, SetMasking):
             self._policy = command.policy
-            policy = self._batched(command.policy, self._model)
+            policy = self._batched(command.policy, self._loaded.model)
         events = steering.changes(command, recorder.history if recorder is not None else History(), policy)
         if not events:
             self._emit(Failed("NothingToUndo", f"There is nothing to {type(command).__name__.lower()}."))
@@ -223,7 +203,7 @@ class Engine:
     def _preview(self, command: Price) -> None:
         """Tell what a change would cost, to nobody but who asked: it is not part of the session."""
         run, recorder = self._run, self._recorder
-        policy = self._batched(command.policy, self._model) if command.policy is not None else None
+        policy = self._batched(command.policy, self._loaded.model) if command.policy is not None else None
         exact = True
         if run is not None:
             before = steering.copy(run.controls)
@@ -232,7 +212,7 @@ class Engine:
             readings = self._readings(recorder.session)
             before = Controls(readings.past.policy, dict(readings.past.marks))
             after = steering.asked(command, before, policy)
-            bill, exact = steering.idle_bill(readings, self._model, before, after)
+            bill, exact = steering.idle_bill(readings, self._loaded.model, before, after)
         else:
             bill, exact = Bill(0, 0, 0.0), False
         told = Priced(
@@ -266,17 +246,14 @@ class Engine:
         """Stop what runs, finish writing, free everything."""
         self._closing.set()
         self._stop_run()
-        if self._reins is not None:
-            self._reins.cancel()
+        self._indexing.cancel()
         self._shelf.cancel()
         for job in list(self._jobs):
             job.join(timeout=20)
         self._online.close()
+        self._libraries.close()
+        self._loaded.free()
         with self._opening:
-            self._libraries.close()
-            if self._model is not None:
-                self._model.close()
-                self._model = None
             if self._journal is not None:
                 self._journal.close()
                 self._journal = None
@@ -304,7 +281,7 @@ class Engine:
     def _warm(self) -> None:
         library = self._libraries.source(self._settings.library)
         self._emit(library.status())
-        self._ready_model()
+        self._loaded.ready()
         library.warm()
 
     def _answer(self, command: Ask | Continue | Fork, controls: Controls) -> None:
@@ -335,7 +312,7 @@ class Engine:
 
     def _fork(self, command: Fork) -> Ask | Continue:
         """Begin the new session and tell all that it has from the old one. What is missing to go on leaves none."""
-        journal, model = self._open_journal(), self._ready_model()
+        journal, model = self._open_journal(), self._loaded.ready()
         self._libraries.stocked(
             replay.past_of(journal.events(command.session)).library, alone=self._online.mode == "off"
         )
@@ -352,7 +329,7 @@ class Engine:
 
     def _prepare(self, command: Ask | Continue, controls: Controls) -> tuple[Run, Recorder, RunStarted]:
         """Everything a run needs, from the session's journal and the settings."""
-        settings, journal, model, web = self._settings, self._open_journal(), self._ready_model(), self._online.mode
+        settings, journal, model, web = self._settings, self._open_journal(), self._loaded.ready(), self._online.mode
         self._catch_up(journal, command.session)
         if web != "off":
             self._online.open()  # what is wrong with it shows before there is a session, too
@@ -460,35 +437,6 @@ class Engine:
         self._at_hand(Recorder(journal, session, past.run, self._emit, past.history))
         self._emit(SessionOpened(journal.title(session), past.unfinished, session=session))
 
-    def _index(self, command: IndexPaths | Reembed, reins: Reins) -> None:
-        try:
-            library = self._libraries.one(command.library)
-            ended = self._indexed(library, command, reins)
-        finally:
-            self._reins = None
-        self._emit(ended)
-        self._emit(library.status())
-
-    def _indexed(self, library: Library, command: IndexPaths | Reembed, cancelled: Callable[[], bool]) -> IndexEnded:
-        if isinstance(command, Reembed):
-            return library.reembed(progress=self._emit, cancelled=cancelled)
-        paths = [Path(path).expanduser() for path in command.paths]
-        if command.rebuild:
-            ended = library.rebuild(progress=self._emit, cancelled=cancelled)
-        if command.watch and not cancelled():
-
-            def tell(report: IndexEnded) -> None:
-                self._emit(report)
-                self._emit(library.status())
-
-            ended = library.watch(paths, progress=self._emit, cancelled=cancelled, ended=tell)
-        elif paths or not command.rebuild:
-            ended = library.index(paths, progress=self._emit, cancelled=cancelled)
-        return ended
-
-    def _tell_cost(self, name: str) -> None:
-        self._emit(self._libraries.one(name).reembed_cost())
-
     def _search(self, command: Search) -> None:
         began = time.monotonic()
         filters = Filters(command.paths, command.types, command.since)
@@ -532,48 +480,18 @@ class Engine:
                     )
             return self._journal
 
-    def _ready_model(self) -> LanguageModel:
-        with self._opening:
-            if self._model is not None and self._loaded_from != self._settings.model:
-                self._model.close()
-                self._model = None
-            if self._model is None:
-                began = time.monotonic()
-                self._emit(ModelLoading(_named(self._settings)))
-                self._loaded_from = self._settings.model
-                self._model = self._load_model(self._settings)
-                info = self._model.info
-                note = info.note or (
-                    f"{info.context:,} tokens of context, all it was trained for; {self._settings.context:,} were asked for"
-                    if info.context < self._settings.context and not info.endpoint
-                    else ""
-                )
-                self._emit(ModelLoaded(info, time.monotonic() - began, note))
-            return self._model
-
-    def _at_server(self, settings: Settings) -> LanguageModel:
-        from engine.model.loading import load
-
-        return load(settings, self._online.record)
-
     def _choose_model(self, model: str) -> None:
         """From the next question on; at once where none is being answered."""
-        self._settings = replace(self._settings, model=model)
+        self._loaded.choose(model)
         if self._free_model():
-            self._start(self._load_again)
+            self._start(self._load)
 
-    def _load_again(self) -> None:
-        self._ready_model()
+    def _load(self) -> None:
+        self._loaded.ready()
 
     def _free_model(self) -> bool:
         """Free the loaded model, to be loaded again when it is wanted; false while a question is answered."""
-        with self._opening, self._lock:
-            if self._controls is not None:
-                return False
-            if self._model is not None:
-                self._model.close()
-                self._model = None
-            return True
+        return self._loaded.free(busy=lambda: self._controls is not None)
 
     # ── the session at hand ──────────────────────────────────────────────────────────────────────
 
@@ -595,19 +513,6 @@ class Engine:
             recorder = Recorder(journal, session, replay.past_of(journal.events(session)).run, self._emit)
             for event in self._said:
                 recorder.record(event)
-
-
-def _llama(settings: Settings) -> LanguageModel:
-    from engine.model.loading import load
-
-    return load(settings)
-
-
-def _named(settings: Settings) -> str:
-    """What is being loaded, for a person."""
-    if settings.server is not None:
-        return f"{settings.endpoint_model or 'the model'} at {settings.server.label}"
-    return Path(settings.model).name or "starter model"
 
 
 def _failed(error: Exception) -> Failed:
