@@ -65,9 +65,9 @@ def choices(policy: Policy) -> tuple[tuple[str, str, Policy], ...]:
         )
         for window in WINDOWS
     ]
-    offered.append(("auto", "the window follows the advice for this model and library", replace(policy, auto=True)))
+    offered.append(("auto", "the window follows the advice for this run", replace(policy, auto=True)))
     others = [each for each in offered if not _alike(each[2], policy)]
-    return *others, ("the same", "once more as it was: how much do two runs differ by themselves?", policy)
+    return *others, ("the same", "once more, to see how runs differ by themselves", policy)
 
 
 def _alike(one: Policy, two: Policy) -> bool:

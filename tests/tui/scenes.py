@@ -26,7 +26,7 @@ from engine.protocol import ReembedCost as Cost
 from engine.sessions import Journal
 from engine.settings import Settings
 from tests import record
-from tests.tui import fakes, kept
+from tests.tui import fakes, kept, looks
 from tests.tui.models_told import MODELS, PULLING
 from tui.app import DeepSearchApp
 from tui.screens.again import AskAgain
@@ -90,12 +90,16 @@ class Stage:
         self.app.door.tell(events)
 
     async def settle(self) -> None:
-        """Wait until nothing moves: no cursor blinks, the footer is there."""
+        """Wait until nothing moves: no cursor blinks, the keys at the bottom are there."""
         for each in (*self.app.screen.query(Input), *self.app.screen.query(TextArea)):
             each.cursor_blink = False
-        if self.app.screen.query("Footer"):
-            await self.until(lambda: self.app.screen.query("FooterKey"))
+        await self.until(self._keys_are_there)
         await fakes.still(self.pilot, self.app)
+
+    def _keys_are_there(self) -> bool:
+        bars = [each.region for each in self.app.screen.query("Footer, KeyBar") if each.region]
+        lines = looks.characters(looks.grid(self.app)).split("\n") if bars else []
+        return all(lines[bar.y].strip() for bar in bars)
 
 
 Go = Callable[[Stage], Awaitable[None]]

@@ -105,8 +105,8 @@ def test_screen(name: str, size: str, snap_compare: Compare, snapshot: SnapshotA
     assert snap_compare(app, terminal_size=scene.sizes[size], run_before=before)
     for theme in themes.CHOICES:
         assert looks.characters(shown[theme]) == looks.characters(shown["dark"]), theme
-    assert unreadable == []
     assert looks.colours({theme: shown[theme] for theme in themes.CHOICES}) == snapshot.use_extension(Text)
+    assert unreadable == []
 
 
 def test_every_screen_is_in_the_table() -> None:
