@@ -98,7 +98,7 @@ class Sides(Comfort):
         """The session at hand and another one side by side."""
         from tui.screens.compare import Compare
 
-        pair, self._pair = self._pair, ()
+        pair, self._pair = self._pair if self._pair[-1:] == (self.state.session,) else (), ()
         if self.state.run is None:
             self.notify("Ask something first, or compare from the list of sessions.", markup=False)
         else:

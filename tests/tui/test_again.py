@@ -217,6 +217,21 @@ async def test_who_looks_at_something_else_is_not_pulled_away(data: Path) -> Non
         assert isinstance(app.screen, Help)
         await pilot.press("escape", "escape", "1", "b")
         assert await compared(pilot, app) == ("s1", "s2")
+        await pilot.press("escape", "b")
+        await fakes.until_true(pilot, lambda: isinstance(app.screen, Choose))
+
+
+async def test_what_was_to_be_compared_is_forgotten_with_another_session(data: Path) -> None:
+    app = fakes.make_app(data, fakes.READY, fakes.RUN)
+    async with app.run_test(size=(120, 40)) as pilot:
+        door = await asked(pilot, app, "enter")
+        await pilot.press("f1")
+        door.tell(told(forked("s2", OFF), "s2"))
+        await fakes.until_true(pilot, lambda: app.state.run is not None and app.state.session == "s2")
+        door.tell([dataclasses.replace(event, session="s3") for event in fakes.RUN])
+        await fakes.until_true(pilot, lambda: app.state.session == "s3")
+        await pilot.press("escape", "escape", "1", "b")
+        await fakes.until_true(pilot, lambda: isinstance(app.screen, Choose))
 
 
 async def test_while_a_question_is_answered_it_is_refused(tmp_path: Path) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.content import Content
+from textual.theme import Theme
 
 from engine.doctor import Check
 from engine.protocol import CitationState, Event, RunEnded, State, WebMode, WebSet
+from engine.settings import Settings
 from tests import record
 from tests.tui import fakes, looks
 from tests.tui.looks import Cell
 from tests.tui.models_told import MODELS
+from tui import themes
 from tui.fold import fold_all
 from tui.screens import doctor, models
 from tui.state import AppState, ObservationRow, RunState
@@ -118,6 +122,26 @@ def test_the_recorded_run_still_reads_and_folds() -> None:
 def test_the_recorded_run_tells_nothing_of_the_machine() -> None:
     text = record.FILE.read_text(encoding="utf-8")
     assert str(record.ROOT) not in text and "/tmp" not in text and "site-packages" not in text
+
+
+# ── the themes ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("theme", themes.OURS, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("ground", ["background", "surface"])
+@pytest.mark.parametrize("ink", ["foreground", "primary", "success", "warning", "error", "accent"])
+def test_colours_with_a_meaning_can_be_read(theme: Theme, ground: str, ink: str) -> None:
+    made = theme.to_color_system().generate()
+    least = looks.STRONG if theme is themes.HIGH_CONTRAST else looks.ORDINARY
+    assert looks.contrast(looks._rgb(made[ink]), looks._rgb(made[ground])) >= least
+
+
+@pytest.mark.parametrize(("name", "primary"), [("", themes.DARK.primary), ("light", themes.LIGHT.primary)])
+async def test_ours_are_in_force_from_the_first_frame(name: str, primary: str, tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY, settings=Settings(data_dir=tmp_path, theme=name))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await fakes.settled(pilot, app, ())
+        assert app.screen.query_one("#ask-sign").styles.color.hex.lower() == primary.lower()
 
 
 # ── how colours are read ─────────────────────────────────────────────────────────────────────────
