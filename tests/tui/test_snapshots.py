@@ -86,6 +86,14 @@ def hard_to_read(app: App[None], theme: str, shown: looks.Grid) -> list[str]:
     return [f"{theme}: {each}" for each in looks.weak(shown, inks, grounds, least)]
 
 
+def is_covered(app: App[None]) -> bool:
+    """Whether something lies over what has the focus: what is typed would not be seen."""
+    focused = app.screen.focused
+    if focused is None or not focused.region:
+        return False
+    return focused not in app.screen.get_widget_at(*focused.region.offset)[0].ancestors_with_self
+
+
 @pytest.mark.parametrize(("name", "size"), CASES)
 def test_screen(name: str, size: str, snap_compare: Compare, snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     scene = SCENES[name]
@@ -98,6 +106,7 @@ def test_screen(name: str, size: str, snap_compare: Compare, snapshot: SnapshotA
     async def before(pilot: Pilot[None]) -> None:
         stage = Stage(app, pilot, tmp_path)
         await scenes.arrive(stage, scene)
+        assert not is_covered(app)
         for theme in (first, *others, "dark"):  # the dark one last: a picture of it is taken then
             shown[theme] = await in_theme(stage, theme)
             unreadable.extend(hard_to_read(app, theme, shown[theme]))
