@@ -211,8 +211,9 @@ class Hit:
     result lists, 0 where the part did not return it. ``similarity`` is the cosine to the query, or 0.
     ``text_score`` is by BM25, or 0. ``exact_rank`` is the place among what holds the query's names as they are written,
     or 0. ``path`` is what a person is shown of ``uri``. Where ``chunks`` neighbours are joined in one hit, ranks and
-    scores are those of the best. ``library`` is told where several were searched: ``score`` is fused from the places in
-    their lists, the ranks are those in its own.
+    scores are those of the best. ``rerank`` is the reranker's score on its own scale, None where it did not look at the
+    hit: it decides the order, and ``score`` stays as it was fused. ``library`` is told where several were searched:
+    ``score`` is fused from the places in their lists, the ranks are those in its own.
     """
 
     uri: str
@@ -230,6 +231,7 @@ class Hit:
     path: str = ""
     chunks: int = 1
     library: str = ""
+    rerank: float | None = None
 
 
 @dataclass(frozen=True)
