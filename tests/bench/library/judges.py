@@ -1,34 +1,30 @@
-"""A language model as a reranker, in two ways; for measuring whether that is worth what it takes."""
+"""A language model as a reranker, for measuring whether that is worth what it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from engine.model.kv import CHUNK
 from engine.model.weights import USUAL, Weights
 
-Way = Literal["likelihood", "answer"]
-
 _LONGEST = 256
 """Tokens of a passage, and of a query."""
 
 _AFTER = "\n\nQuestion answered by the passage above: "
-_ASKED = "Query: {query}\n\nDoes this passage answer the query?\n\nPassage: "
-_REPLY = "\n\nAnswer with Yes or No.\nAnswer:"
 
 
 class Judge:
-    """``likelihood``: how likely the query is behind the passage, in nats a token. ``answer``: by how much *Yes* is likelier
-    than *No*; query and question are read once and kept. Implements :class:`engine.sources.library.rerank.Reranker`.
+    """Scores a passage by how likely the model finds the query behind it, in nats a token.
+
+    Nobody has to follow an instruction for that. Implements :class:`engine.sources.library.rerank.Reranker`.
     """
 
-    def __init__(self, path: Path, way: Way) -> None:
-        self.name = f"{path.stem}, {way}"
-        self._way = way
+    def __init__(self, path: Path) -> None:
+        self.name = path.stem
         self._weights = Weights(path)
         self._lib = self._weights.lib
         self._context = self._weights.context(1024, 1, lambda: False, USUAL)
@@ -39,11 +35,7 @@ class Judge:
         self._start = (bos,) if self._lib.llama_vocab_get_add_bos(self._weights.vocab) else ()
 
     def scores(self, query: str, passages: Sequence[str]) -> Sequence[float]:
-        if self._way == "likelihood":
-            return [self._likelihood(self._tokens(query), self._tokens(passage)) for passage in passages]
-        head = self._start + self._weights.tokens(_ASKED.format(query=query[:1000]), False)
-        self._read(head, 0, 0)
-        return [self._yes(len(head), self._tokens(passage)) for passage in passages]
+        return [self._likelihood(self._tokens(query), self._tokens(passage)) for passage in passages]
 
     def close(self) -> None:
         self._lib.llama_batch_free(self._batch)
@@ -52,30 +44,22 @@ class Judge:
 
     def _likelihood(self, query: tuple[int, ...], passage: tuple[int, ...]) -> float:
         tokens = self._start + passage + self._weights.tokens(_AFTER, False) + query
-        odds = self._read(tokens[:-1], 0, len(query))
+        odds = self._read(tokens[:-1], len(query))
         each = [row[token] - np.logaddexp.reduce(row) for row, token in zip(odds, query, strict=True)]
         return float(np.mean(each))
-
-    def _yes(self, at: int, passage: tuple[int, ...]) -> float:
-        (row,) = self._read(passage + self._weights.tokens(_REPLY, False), at, 1)
-        yes, no = (
-            np.logaddexp.reduce([row[self._weights.tokens(word, False)[0]] for word in words])
-            for words in ((" Yes", " yes"), (" No", " no"))
-        )
-        return float(yes - no)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
         return self._weights.tokens(text, False)[:_LONGEST]
 
-    def _read(self, tokens: tuple[int, ...], at: int, wanted: int) -> list[Any]:
-        """Read ``tokens`` from position ``at`` on, forgetting what stood there. The odds behind the last ``wanted``."""
-        self._lib.llama_memory_seq_rm(self._memory, 0, at, -1)
+    def _read(self, tokens: tuple[int, ...], wanted: int) -> list[Any]:
+        """Read ``tokens`` and nothing else. The odds behind each of the last ``wanted``."""
+        self._lib.llama_memory_seq_rm(self._memory, 0, 0, -1)
         batch, odds = self._batch, []
         for begin in range(0, len(tokens), CHUNK):
             part = tokens[begin : begin + CHUNK]
             batch.n_tokens = len(part)
             for place, token in enumerate(part):
-                batch.token[place], batch.pos[place] = token, at + begin + place
+                batch.token[place], batch.pos[place] = token, begin + place
                 batch.n_seq_id[place], batch.seq_id[place][0] = 1, 0
                 batch.logits[place] = begin + place >= len(tokens) - wanted
             if self._lib.llama_decode(self._context.native, batch):

@@ -42,7 +42,6 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=fetch.cache(), help="where corpora are kept; %(default)s")
     parser.add_argument("--chunks", type=int, default=5000, help="how large the library is, about; %(default)s")
     parser.add_argument("--queries", type=int, default=60, help="how many, of all kinds but names; %(default)s")
-    parser.add_argument("--way", choices=("likelihood", "answer"), default="likelihood", help="how a model judges")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", type=Path, help="a .gguf file; the starter model otherwise")
     which.add_argument("--cross-encoder", type=Path, metavar="FOLDER", help="a cross-encoder instead of a model")
@@ -51,7 +50,7 @@ def main() -> None:
     if given.cross_encoder:
         reranker: Reranker = CrossEncoder(given.cross_encoder.absolute())
     else:
-        reranker = Judge(given.model or starter_model(), given.way)
+        reranker = Judge(given.model or starter_model())
     library = Library(made.folder, "bench", embedder=MiniLM(), reranker=reranker)
     pairs = measure(library, sample([query for query in made.queries if query.split == "test"], given.queries))
     library.close()
