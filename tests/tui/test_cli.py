@@ -32,7 +32,6 @@ from engine.sessions import Journal
 from engine.settings import CACHES, Settings
 from engine.sources.library import Library
 from engine.sources.library.cross_encoder import CrossEncoder
-from tests.engine import story
 from tests.engine.model import tiny
 from tests.engine.sources.library import tiny_encoder
 from tests.engine.sources.library.hashing import HashEmbedder
@@ -279,18 +278,6 @@ def test_help_tells_every_exit_code() -> None:
 
 
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> str:
-    """A session in the journal; its id."""
-    (tmp_path / "data").mkdir()
-    journal = Journal(tmp_path / "data" / "sessions.db")
-    session = journal.create("Who was the first keeper?")
-    for event in story.stamped(story.FIRST, session):
-        journal.append(event)
-    journal.close()
-    return session
 
 
 def test_sessions_are_listed(tmp_path: Path, kept: str) -> None:
