@@ -45,7 +45,7 @@ class CrossEncoder:
             try:
                 # The bare figures: squeezed between 0 and 1 the best ones would all be 1.
                 made = self._model.predict(pairs, batch_size=_BATCH, activation_fn=Identity(), show_progress_bar=False)
-            except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            except Exception as error:
                 raise RerankerFailed(f"It cannot read this: {error}.", "Use another one, or none.") from error
         return [float(each) for each in made]
 
