@@ -65,6 +65,7 @@ class Library:
     Cheap to make: files and heavy libraries are opened when they are first needed. Safe to use from several threads
     and processes; indexing takes the one writer's lock and raises LibraryLocked where another has it. Where the index
     on disk cannot be read, every method but :meth:`rebuild` raises LibraryCorrupt.
+    A ``reranker`` puts the best hits in its own order; where it fails they stand as they were fused, and a note says so.
     """
 
     def __init__(
