@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Iterable
 
 from engine.protocol import Citation, Observation
-from tui.state import ObservationRow, RunState, Use
+from tui.state import ObservationRow, RunState, Use, changed
 
 PHRASE = 5
 """So many words in a row that stand in both texts are a quote. Fewer are in any two texts about one thing."""
@@ -18,7 +16,6 @@ _WORD = re.compile(r"\w+")
 _RANK = {"re-opened": 0, "quoted": 1, "cited": 2}
 
 
-@lru_cache(maxsize=4096)
 def phrases(text: str) -> frozenset[int]:
     """Every run of ``PHRASE`` words of a text, without its line numbers, as hashes: they take a fifth of the room."""
     words = _WORD.findall(_LINE.sub("", text).casefold())
@@ -29,7 +26,15 @@ def reopened(run: RunState, seen: Observation, turn: int) -> RunState:
     """After an observation came: what showed some of its lines before was of use again."""
     if seen.error or not seen.uri or not seen.first:
         return run
-    return _used(run, Use("re-opened", turn), lambda row: row.number != seen.number and _overlaps(row, seen))
+    uri, number, first, last = seen.uri, seen.number, seen.first, seen.last
+    alike = [place for place, row in enumerate(run.observations) if row.observation.uri == uri]
+    before = [(place, run.observations[place].observation) for place in alike]
+    shown = [
+        place
+        for place, each in before
+        if each.number != number and each.first and each.first <= last and first <= each.last
+    ]
+    return _used(run, Use("re-opened", turn), shown)
 
 
 def quoted(run: RunState, text: str, turn: int) -> RunState:
@@ -37,7 +42,10 @@ def quoted(run: RunState, text: str, turn: int) -> RunState:
     said = phrases(text)
     if not said:
         return run
-    return _used(run, Use("quoted", turn), lambda row: not said.isdisjoint(phrases(row.observation.body)))
+    apart = said.isdisjoint
+    return _used(
+        run, Use("quoted", turn), [place for place, row in enumerate(run.observations) if not apart(row.phrases)]
+    )
 
 
 def cited(run: RunState, citations: Iterable[Citation], turn: int) -> RunState:
@@ -50,22 +58,20 @@ def cited(run: RunState, citations: Iterable[Citation], turn: int) -> RunState:
             seen.uri == each.uri and seen.first <= each.last and each.first <= seen.last for each in held if seen.first
         )
 
-    return _used(run, Use("cited", turn), shows) if held else run
-
-
-def _overlaps(row: ObservationRow, seen: Observation) -> bool:
-    before = row.observation
-    return bool(before.first) and before.uri == seen.uri and before.first <= seen.last and seen.first <= before.last
-
-
-def _used(run: RunState, use: Use, by: Callable[[ObservationRow], bool]) -> RunState:
-    """The run with this use noted, where it is the latest: of one turn, the one that says most."""
-
-    def later(old: Use | None) -> bool:
-        return old is None or (old.turn, _RANK[old.kind]) < (use.turn, _RANK[use.kind])
-
-    found = {row.number for row in run.observations if row.turn < use.turn and by(row) and later(row.used)}
-    if not found:
+    if not held:
         return run
-    rows = tuple(replace(row, used=use) if row.number in found else row for row in run.observations)
-    return replace(run, observations=rows)
+    return _used(run, Use("cited", turn), [place for place, row in enumerate(run.observations) if shows(row)])
+
+
+def _used(run: RunState, use: Use, places: Iterable[int]) -> RunState:
+    """The run with this use of the observations at ``places`` noted, where it is the latest: of one turn, the one that
+    says most.
+    """
+    rows, turn, rank, again = list(run.observations), use.turn, _RANK[use.kind], False
+    for place in places:
+        row = rows[place]
+        old = row.used
+        if row.turn < turn and (old is None or (old.turn, _RANK[old.kind]) < (turn, rank)):
+            rows[place] = changed(row, used=use)
+            again = True
+    return changed(run, observations=tuple(rows)) if again else run
