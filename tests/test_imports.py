@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-HEAVY = ("lancedb", "torch", "numpy", "llama_cpp", "httpx", "pyarrow", "sentence_transformers", "sqlite_utils")
+HEAVY = (
+    "lancedb", "torch", "numpy", "llama_cpp", "httpx", "pyarrow", "sentence_transformers", "sqlite_utils", "msgspec",
+)  # fmt: skip
 
 
 def loaded(program: str, *names: str) -> set[str]:

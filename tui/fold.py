@@ -58,7 +58,8 @@ from engine.protocol import (
     WebSet,
 )
 from tui import uses
-from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow, changed, first_turn_inside
+from tui.records import replace
+from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow, first_turn_inside
 
 PROMPTS = 8
 """How many views are kept of those asked for; the engine tells any of them again."""
@@ -76,72 +77,72 @@ def fold(state: AppState, event: Event) -> AppState:
     """The state after ``event``. Events it does not show change nothing; unknown ones are kept to be shown raw."""
     match event:
         case EngineReady(log=log):
-            return changed(state, connection="ready", problem="", log=log)
+            return replace(state, connection="ready", problem="", log=log)
         case EngineStopped(reason, restarting):
             return _lost(state, reason, restarting)
         case ModelLoading(name):
-            return changed(state, model_loading=name)
+            return replace(state, model_loading=name)
         case ModelLoaded(model):
-            return changed(state, model=model, model_loading="")
+            return replace(state, model=model, model_loading="")
         case ModelsListed():
-            return changed(state, models=event)
+            return replace(state, models=event)
         case PullProgress():
-            return changed(state, pull=event)
+            return replace(state, pull=event)
         case PullEnded():
-            return changed(state, pull=None)
+            return replace(state, pull=None)
         case LibraryOpened():
-            return changed(state, library=event)
+            return replace(state, library=event)
         case IndexProgress():
-            return changed(state, indexing=event, indexed=None)
+            return replace(state, indexing=event, indexed=None)
         case IndexPaused(paused):
-            return changed(state, index_paused=paused)
+            return replace(state, index_paused=paused)
         case IndexEnded():
-            return changed(state, indexing=None, index_paused=False, indexed=event)
+            return replace(state, indexing=None, index_paused=False, indexed=event)
         case SessionOpened(title, unfinished):
             run = state.run
             if run is not None and run.running:  # it was cut off: nobody is working on it now
-                run = changed(run, running=False, turns=_close_last(run.turns))
-            return changed(state, session=event.session, title=title, can_continue=unfinished, run=run)
+                run = replace(run, running=False, turns=_close_last(run.turns))
+            return replace(state, session=event.session, title=title, can_continue=unfinished, run=run)
         case Unknown():
-            return changed(state, unknown=(*state.unknown, event))
+            return replace(state, unknown=(*state.unknown, event))
         case RunStarted():
             return _run_started(state, event)
         case Forked() if state.run is not None:
-            return changed(state, run=_forked(state.run, event), title=event.question or state.title)
+            return replace(state, run=_forked(state.run, event), title=event.question or state.title)
         case PolicySet(policy):
-            run = _remembered(changed(state.run, next_policy=policy), event) if state.run else None
-            return changed(state, policy=policy, run=with_pending(run) if run else None)
+            run = _remembered(replace(state.run, next_policy=policy), event) if state.run else None
+            return replace(state, policy=policy, run=with_pending(run) if run else None)
         case Priced(preview=True):
-            return changed(state, offer=event)
+            return replace(state, offer=event)
         case PromptShown():
             others = tuple(each for each in state.prompts if (each.session, each.place) != (event.session, event.place))
-            return changed(state, prompts=(*others[1 - PROMPTS :], event))
+            return replace(state, prompts=(*others[1 - PROMPTS :], event))
         case WebSet(mode):
-            return changed(state, web=mode)
+            return replace(state, web=mode)
         case Network(entry):
-            return changed(state, network=(*state.network, entry))
+            return replace(state, network=(*state.network, entry))
         case ApprovalNeeded():
-            return changed(state, waiting=(*state.waiting, event))
+            return replace(state, waiting=(*state.waiting, event))
         case ApprovalGiven():
             return _given(state, event)
         case Failed():
-            failed = changed(state, failures=(*state.failures, event), model_loading="")
-            return changed(failed, run=_noted(failed.run, event.message, "error")) if failed.run else failed
+            failed = replace(state, failures=(*state.failures, event), model_loading="")
+            return replace(failed, run=_noted(failed.run, event.message, "error")) if failed.run else failed
     if state.run is None:
         return state
     run = _fold_run(state.run, event)
     if isinstance(event, RunEnded):
-        return changed(state, run=run, can_continue=event.why in ("stopped", "failed"), waiting=())
-    return state if run is state.run else changed(state, run=run)
+        return replace(state, run=run, can_continue=event.why in ("stopped", "failed"), waiting=())
+    return state if run is state.run else replace(state, run=run)
 
 
 def _lost(state: AppState, reason: str, restarting: bool) -> AppState:
     run = state.run
     interrupted = run is not None and run.running
     if run is not None and interrupted:
-        run = changed(run, running=False, ended="failed", turns=_close_last(run.turns))
+        run = replace(run, running=False, ended="failed", turns=_close_last(run.turns))
         run = _noted(run, f"The engine stopped: {reason}. Every finished turn is kept.", "error")
-    return changed(
+    return replace(
         state,
         connection="starting" if restarting else "lost",
         problem=reason,
@@ -160,7 +161,7 @@ def _given(state: AppState, event: ApprovalGiven) -> AppState:
     """A word was given, or none can be any more."""
     waiting = tuple(each for each in state.waiting if each.request != event.request)
     said = f"{'allowed' if event.allowed else 'not allowed'}: {event.text} to {event.host}"
-    return changed(state, waiting=waiting, run=_noted(state.run, said, "info") if state.run else None)
+    return replace(state, waiting=waiting, run=_noted(state.run, said, "info") if state.run else None)
 
 
 def _run_started(state: AppState, event: RunStarted) -> AppState:
@@ -168,7 +169,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
     if event.resumed and last is not None and state.session == event.session and last.number == event.run:
         turns = tuple(turn for turn in last.turns if turn.status == "done")
         kept = {number for turn in turns for number in turn.observations}
-        run = changed(
+        run = replace(
             last,
             policy=event.policy,
             next_policy=event.policy,
@@ -186,7 +187,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
             citations=(),
         )
         run = with_pending(run)  # what the unfinished turn had read no longer counts
-        return changed(state, run=run, policy=event.policy, can_continue=False, problem="", model=event.model)
+        return replace(state, run=run, policy=event.policy, can_continue=False, problem="", model=event.model)
     same = state.session == event.session
     earlier = (*state.earlier, last) if same and last is not None else ()
     run = RunState(
@@ -202,7 +203,7 @@ def _run_started(state: AppState, event: RunStarted) -> AppState:
         marks=last.marks if same and last is not None else {},
         history=remember(last.history if same and last is not None else History(), event),
     )
-    return changed(
+    return replace(
         state,
         session=event.session,
         title=state.title if same and state.title else event.question,
@@ -220,8 +221,8 @@ def _forked(run: RunState, event: Forked) -> RunState:
     """The run goes on from here with what it has; a question that is answered already stays so."""
     run = _noted(run, f"forked from {event.parent} after turn {event.kept}", "info")
     if not event.question:
-        return changed(run, running=False, ended=run.ended or "answered")
-    again = changed(
+        return replace(run, running=False, ended=run.ended or "answered")
+    again = replace(
         run,
         question=event.question,
         next_policy=event.policy,
@@ -229,24 +230,24 @@ def _forked(run: RunState, event: Forked) -> RunState:
         ended="",
         history=remember(run.history, event),
     )
-    return with_pending(changed(again, answer="", answer_final=False, evidence=(), citations=()))
+    return with_pending(replace(again, answer="", answer_final=False, evidence=(), citations=()))
 
 
 def _fold_run(run: RunState, event: Event) -> RunState:
     match event:
         case TurnStarted(must_answer):
-            return changed(run, turns=(*run.turns, TurnRow(event.turn, must_answer=must_answer)))
+            return replace(run, turns=(*run.turns, TurnRow(event.turn, must_answer=must_answer)))
         case Decided():
             return _decided(run, event)
         case ViewBuilt(segments, tokens, limit, reserved, purpose="turn"):
-            run = _stubs(changed(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved, answer=""))
+            run = _stubs(replace(run, segments=segments, tokens=tokens, limit=limit, reserved=reserved, answer=""))
             tries = run.turns[-1].tries + 1 if run.turns else 0
             # a second try at the turn thinks and answers anew
             return _turn(run, view_tokens=tokens, masked=run.masked_tokens, tries=tries, thought="")
         case PromptProgress(done, total):
             return _turn(run, read=done, to_read=total)
         case CacheEdited(reused, decoded, removed, seconds):
-            run = changed(run, reused=run.reused + reused, decoded=run.decoded + decoded, editing=run.editing + seconds)
+            run = replace(run, reused=run.reused + reused, decoded=run.decoded + decoded, editing=run.editing + seconds)
             return _turn(run, status="thinking", repaired=event.repaired, removed=removed)
         case Priced(observation, mark):
             return _noted(run, _price(event, observation, mark), "info")
@@ -257,37 +258,37 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             return _turn(run, thought=(run.turns[-1].thought if run.turns else "") + text)
         case CallStarted(call, tool, arguments):
             calls = run.turns[-1].calls if run.turns else ()
-            run = changed(run, answer="")  # what was said before a call was no answer
+            run = replace(run, answer="")  # what was said before a call was no answer
             return _turn(run, status="calling", calls=(*calls, CallRow(call, tool, arguments)))
         case Observed(observation):
             state: State = "kept" if observation.error else "live"
             row = ObservationRow(observation, event.turn, state, "new", state, phrases=uses.phrases(observation.body))
             numbers = run.turns[-1].observations if run.turns else ()
             edge = run.edge if not run.observations or run.observations[-1].turn <= event.turn else -1
-            run = changed(run, observations=(*run.observations, row), edge=edge)
+            run = replace(run, observations=(*run.observations, row), edge=edge)
             run = uses.reopened(run, observation, event.turn)
             return _with_one_more(_turn(run, observations=(*numbers, observation.number)))
         case EvidenceChosen(evidence):
-            return uses.cited(changed(run, evidence=evidence), evidence, event.turn)
+            return uses.cited(replace(run, evidence=evidence), evidence, event.turn)
         case AnswerDelta(text):
-            return changed(run, answer=run.answer + text)
+            return replace(run, answer=run.answer + text)
         case AnswerReady(text, told):
-            run = changed(run, answer=text, answer_final=True, told=told)
+            run = replace(run, answer=text, answer_final=True, told=told)
             return uses.quoted(run, text, event.turn) if told else run
         case CitationChecked(citation):
-            return uses.cited(changed(run, citations=(*run.citations, citation)), (citation,), event.turn)
-        case Advised(text, _, _, in_force):
-            run = changed(run, advice=text)
-            return _noted(run, text, "info") if in_force else run
+            return uses.cited(replace(run, citations=(*run.citations, citation)), (citation,), event.turn)
+        case Advised(text, _, _, changed):
+            run = replace(run, advice=text)
+            return _noted(run, text, "info") if changed else run
         case Marked(observation, mark):
-            return with_pending(_remembered(changed(run, marks={**run.marks, observation: mark}), event))
+            return with_pending(_remembered(replace(run, marks={**run.marks, observation: mark}), event))
         case TurnEnded(raw, thought, finish, timings):
             run = uses.quoted(run, f"{thought}\n{raw}", event.turn)
             return _turn(
                 run, status="done", raw=raw, thought=thought, finish=finish, timings=timings, read=0, to_read=0
             )
         case RunEnded(why, _, seconds):
-            return changed(run, running=False, ended=why, seconds=seconds, turns=_close_last(run.turns))
+            return replace(run, running=False, ended=why, seconds=seconds, turns=_close_last(run.turns))
     return run
 
 
@@ -301,13 +302,13 @@ def _decided(run: RunState, event: Decided) -> RunState:
         elif row.state == state and row.reason == decision.reason:
             continue  # the very same, so that what is drawn of it stays
         masked_at = (row.masked_at or event.turn) if state == "masked" else 0
-        now = changed(row, state=state, reason=decision.reason, pending=state, masked_at=masked_at)
+        now = replace(row, state=state, reason=decision.reason, pending=state, masked_at=masked_at)
         if (row.state == "masked") != (state == "masked"):
             kind: Literal["masked", "shown"] = "masked" if state == "masked" else "shown"
             notes.append(Note(event.turn, _change(now), kind))
         rows[place], again = now, True
-    run = changed(run, policy=run.next_policy, edge=edge)
-    return changed(run, observations=tuple(rows), notes=tuple(notes)) if again else run
+    run = replace(run, policy=run.next_policy, edge=edge)
+    return replace(run, observations=tuple(rows), notes=tuple(notes)) if again else run
 
 
 def _matched(rows: Sequence[ObservationRow], decisions: Sequence[Decision]) -> Iterable[tuple[int, Decision]]:
@@ -331,15 +332,15 @@ def _stubs(run: RunState) -> RunState:
         return run
     shown = {segment.observation: segment.tokens for segment in run.segments if segment.kind == "header"}
     rows = tuple(
-        changed(row, stub=shown.get(row.number, -1)) if row.state == "masked" else row for row in run.observations
+        replace(row, stub=shown.get(row.number, -1)) if row.state == "masked" else row for row in run.observations
     )
-    return changed(run, observations=rows)
+    return replace(run, observations=rows)
 
 
 def _remembered(run: RunState, event: Marked | PolicySet) -> RunState:
     """The run with a change in its history, and a note where one was taken back or made again."""
     before, after = run.history, remember(run.history, event)
-    run = changed(run, history=after)
+    run = replace(run, history=after)
     if event.how == "undone" and len(after.done) < len(before.done):
         return _noted(run, f"taken back: {step_words(before.done[-1])}", "info")
     if event.how == "redone" and len(after.done) > len(before.done):
@@ -375,23 +376,23 @@ def _turn(run: RunState, **changes: Any) -> RunState:
     """The run with its last turn changed; unchanged where it has none."""
     if not run.turns:
         return run
-    return changed(run, turns=(*run.turns[:-1], changed(run.turns[-1], **changes)))
+    return replace(run, turns=(*run.turns[:-1], replace(run.turns[-1], **changes)))
 
 
 def _close_last(turns: tuple[TurnRow, ...]) -> tuple[TurnRow, ...]:
     if turns and turns[-1].status != "done":
-        return (*turns[:-1], changed(turns[-1], status="stopped", read=0, to_read=0))
+        return (*turns[:-1], replace(turns[-1], status="stopped", read=0, to_read=0))
     return turns
 
 
 def _noted(run: RunState, text: str, kind: Literal["error", "info"]) -> RunState:
-    return changed(run, notes=(*run.notes, Note(run.turns[-1].number if run.turns else 0, text, kind)))
+    return replace(run, notes=(*run.notes, Note(run.turns[-1].number if run.turns else 0, text, kind)))
 
 
 def with_pending(run: RunState) -> RunState:
     """What each observation will be at the next turn, after what the user said since the last decisions."""
     edge = first_turn_inside(run)
-    return _pending(changed(run, edge=edge), range(len(run.observations)))
+    return _pending(replace(run, edge=edge), range(len(run.observations)))
 
 
 def _with_one_more(run: RunState) -> RunState:
@@ -401,7 +402,7 @@ def _with_one_more(run: RunState) -> RunState:
     edge = first_turn_inside(run)
     low, high = (bisect_left(run.observations, turn, key=_turn_of) for turn in sorted((run.edge, edge)))
     last = len(run.observations) - 1
-    return _pending(changed(run, edge=edge), (*range(low, min(high, last)), last))
+    return _pending(replace(run, edge=edge), (*range(low, min(high, last)), last))
 
 
 def _turn_of(row: ObservationRow) -> int:
@@ -424,5 +425,5 @@ def _pending(run: RunState, places: Iterable[int]) -> RunState:
         else:
             now = "live" if mark == "unmask" or row.turn >= edge else "masked"
         if now != row.pending:
-            rows[place], again = changed(row, pending=now), True
-    return changed(run, observations=tuple(rows)) if again else run
+            rows[place], again = replace(row, pending=now), True
+    return replace(run, observations=tuple(rows)) if again else run

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from engine.history import History
 from engine.protocol import (
@@ -31,19 +31,7 @@ from engine.protocol import (
     WebMode,
 )
 from engine.window import cutoff, released
-
-if TYPE_CHECKING:
-    from dataclasses import replace as changed
-else:
-
-    def changed(record, **changes):
-        """What ``dataclasses.replace`` makes of a record of this module, in a tenth of its time: a long session folds into
-        a hundred thousand of them.
-        """
-        other = object.__new__(type(record))
-        other.__dict__.update(record.__dict__, **changes)
-        return other
-
+from tui.records import replace
 
 TurnStatus = Literal["reading", "thinking", "calling", "done", "stopped"]
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from engine.protocol import Citation, Observation
-from tui.state import ObservationRow, RunState, Use, changed
+from tui.records import replace
+from tui.state import ObservationRow, RunState, Use
 
 PHRASE = 5
 """So many words in a row that stand in both texts are a quote. Fewer are in any two texts about one thing."""
@@ -72,6 +73,6 @@ def _used(run: RunState, use: Use, places: Iterable[int]) -> RunState:
         row = rows[place]
         old = row.used
         if row.turn < turn and (old is None or (old.turn, _RANK[old.kind]) < (turn, rank)):
-            rows[place] = changed(row, used=use)
+            rows[place] = replace(row, used=use)
             again = True
-    return changed(run, observations=tuple(rows)) if again else run
+    return replace(run, observations=tuple(rows)) if again else run

@@ -27,7 +27,8 @@ from engine.protocol import (
 )
 from engine.protocol import Timings as Times
 from tui.fold import fold, fold_all, with_pending
-from tui.state import AppState, RunState, changed, first_turn_inside
+from tui.records import replace
+from tui.state import AppState, RunState, first_turn_inside
 
 START = RunStarted("why?", Policy(window=2), "default", ModelInfo("tiny"), 12, session="s", run=1)
 WORDS = ("the lamp of the tower is lit", "by the keeper who rows out with oil", "flour and letters came on the boat")
@@ -38,7 +39,9 @@ _policies = st.builds(
 _steps = st.one_of(
     st.tuples(st.just("turn"), st.none()),
     st.tuples(st.just("see"), st.tuples(st.booleans(), st.integers(0, 2), st.integers(1, 3))),
-    st.tuples(st.just("mark"), st.tuples(st.integers(1, 9), st.sampled_from(["pin", "mask", "unmask", "none"]))),
+    st.tuples(
+        st.just("mark"), st.builds(Marked, st.integers(1, 9), st.sampled_from(["pin", "mask", "unmask", "none"]))
+    ),
     st.tuples(st.just("policy"), _policies),
     st.tuples(st.just("decide"), st.lists(st.sampled_from(["live", "masked", "pinned", "kept"]), max_size=12)),
     st.tuples(st.just("say"), st.sampled_from(WORDS)),
@@ -61,8 +64,8 @@ def events_of(steps: list[tuple[str, object]]) -> list[Event]:
                     first=first, last=first + 1, header_tokens=10, body_tokens=90,
                 )  # fmt: skip
                 events.append(Observed(seen, turn=turn))
-            case "mark", (int(which), mark):
-                events.append(Marked(which, mark, turn=turn))
+            case "mark", Marked() as marked:
+                events.append(dataclasses.replace(marked, turn=turn))
             case "policy", Policy() as policy:
                 events.append(PolicySet(policy, turn=turn))
             case "decide", list(states):
@@ -118,7 +121,7 @@ def test_a_changed_state_is_what_dataclasses_would_make_of_it(
     steps: list[tuple[str, object]], running: bool, answer: str
 ) -> None:
     run = the_run(fold_all(events_of(steps)))
-    other = changed(run, running=running, answer=answer)
+    other = replace(run, running=running, answer=answer)
     assert other == dataclasses.replace(run, running=running, answer=answer)
     assert vars(other).keys() == vars(run).keys()
 
