@@ -40,6 +40,7 @@ from tests.tui.test_safe import drawn
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
 from tui.screens.reader import Reader
+from tui.screens.research import Research
 from tui.screens.sessions import Chosen
 from tui.widgets.answer import numbered
 from tui.widgets.context_map import ContextMap
@@ -78,6 +79,15 @@ async def test_one_question_from_the_prompt_to_the_answer(tmp_path: Path) -> Non
         await fakes.until_true(pilot, lambda: isinstance(app.screen.focused, Prompt))
         assert "answered in 7 turns" in drawn(app.screen)
         assert app.state == fold_all([*fakes.READY, *fakes.RUN])
+
+
+async def test_what_is_asked_before_the_engine_is_there_is_asked_when_it_is(tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY)
+    app.on_steer_wanted(Research.Wanted(Ask("early?")))
+    app.on_steer_wanted(Research.Wanted(Stop()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        door = await ready(pilot, app)
+        assert door.commands == [Ask("early?"), Stop()]
 
 
 async def test_a_follow_up_goes_to_the_same_session_and_keeps_the_first_answer_in_sight(tmp_path: Path) -> None:
