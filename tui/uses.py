@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from engine.protocol import Citation, Observation
+from engine.quotes import passages
 from tui.records import replace
 from tui.state import ObservationRow, RunState, Use
 
-PHRASE = 5
-"""So many words in a row that stand in both texts are a quote. Fewer are in any two texts about one thing."""
-
-_LINE = re.compile(r"(?m)^L\d+: ")
-_WORD = re.compile(r"\w+")
 _RANK = {"re-opened": 0, "quoted": 1, "cited": 2}
 
 
 def phrases(text: str) -> frozenset[int]:
-    """Every run of ``PHRASE`` words of a text, without its line numbers, as hashes: they take a fifth of the room."""
-    words = _WORD.findall(_LINE.sub("", text).casefold())
-    return frozenset(map(hash, zip(*(words[start:] for start in range(PHRASE)), strict=False)))
+    """The passages of a text as hashes: they take a fifth of the room."""
+    return frozenset(map(hash, passages(text)))
 
 
 def reopened(run: RunState, seen: Observation, turn: int) -> RunState:
     """After an observation came: what showed some of its lines before was of use again."""
     if seen.error or not seen.uri or not seen.first:
         return run
-    uri, number, first, last = seen.uri, seen.number, seen.first, seen.last
-    alike = [place for place, row in enumerate(run.observations) if row.observation.uri == uri]
-    before = [(place, run.observations[place].observation) for place in alike]
-    shown = [
-        place
-        for place, each in before
-        if each.number != number and each.first and each.first <= last and first <= each.last
-    ]
+    rows = [(place, row.observation) for place, row in enumerate(run.observations) if row.observation.uri == seen.uri]
+    others = [(place, each) for place, each in rows if each.number != seen.number and each.first]
+    shown = [place for place, each in others if each.first <= seen.last and seen.first <= each.last]
     return _used(run, Use("re-opened", turn), shown)
 
 

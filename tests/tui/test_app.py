@@ -56,6 +56,11 @@ def door_of(app: DeepSearchApp) -> fakes.ScriptedDoor:
     return app.door
 
 
+def answer_text(app: DeepSearchApp) -> str:
+    """The Markdown of the answer as far as it is written; empty before there is any."""
+    return "".join(text.source or "" for text in app.screen.query(Markdown))
+
+
 async def ready(pilot: Pilot[None], app: DeepSearchApp) -> fakes.ScriptedDoor:
     await fakes.settled(pilot, app, ())
     return door_of(app)
@@ -99,8 +104,7 @@ async def test_a_follow_up_goes_to_the_same_session_and_keeps_the_first_answer_i
         again = [dataclasses.replace(event, run=2, seq=event.seq + 1000) for event in fakes.RUN]
         door_of(app).tell(again)
         await fakes.until_true(pilot, lambda: len(app.state.earlier) == 1 and app.state.run and app.state.run.ended)
-        text = app.screen.query_one(Markdown)
-        await fakes.until_true(pilot, lambda: text.source and text.source.count("To keep one:") == 2)
+        await fakes.until_true(pilot, lambda: answer_text(app).count("To keep one:") == 2)
 
 
 async def test_an_example_question_is_picked_with_the_keys_or_the_mouse(tmp_path: Path) -> None:
@@ -278,12 +282,12 @@ async def test_the_answer_streams_in_and_ends_as_if_it_had_come_whole(tmp_path: 
     app = fakes.make_app(tmp_path, fakes.READY)
     async with app.run_test(size=(120, 40)) as pilot:
         door = await ready(pilot, app)
-        text = app.screen.query_one(Markdown)
         for event in fakes.RUN:
             door.tell([event])
             if isinstance(event, AnswerDelta):
-                await fakes.until_true(pilot, lambda: app.state.run and text.source == app.state.run.answer)
-        await fakes.until_true(pilot, lambda: text.source == numbered(fakes.ANSWER, fakes.CITATIONS))
+                await fakes.until_true(pilot, lambda: app.state.run and answer_text(app) == app.state.run.answer)
+        await fakes.until_true(pilot, lambda: answer_text(app) == numbered(fakes.ANSWER, fakes.CITATIONS))
+        text = app.screen.query_one(Markdown)
         streamed = [type(block) for block in text.query(MarkdownBlock)]
         await text.update(numbered(fakes.ANSWER, fakes.CITATIONS))
         assert [type(block) for block in text.query(MarkdownBlock)] == streamed
@@ -309,7 +313,7 @@ async def test_a_long_answer_is_followed_until_the_user_scrolls_up(tmp_path: Pat
         await fakes.until_true(pilot, lambda: "↓ more" in drawn(app.screen))
         top = scroll.scroll_y
         door_of(app).tell([piece(40)])
-        await fakes.until_true(pilot, lambda: "Paragraph 40." in (app.screen.query_one(Markdown).source or ""))
+        await fakes.until_true(pilot, lambda: "Paragraph 40." in answer_text(app))
         await fakes.until_true(pilot, lambda: "↓ new below" in drawn(app.screen))
         assert scroll.scroll_y == top
         await pilot.click("#more")
@@ -351,6 +355,15 @@ async def test_a_citation_opens_the_document_at_its_lines(tmp_path: Path) -> Non
         assert "cited: L17-L18, 2 of 2" in drawn(app.screen)
         await pilot.press("escape")
         assert not isinstance(app.screen, Reader)
+
+
+async def test_enter_opens_the_first_row_of_a_list_where_none_was_gone_to(tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY, fakes.RUN)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await fakes.settled(pilot, app, fakes.RUN)
+        await pilot.press("escape", "4", "tab", "enter")
+        await fakes.until_true(pilot, lambda: isinstance(app.screen, Reader) and app.screen.query(Document))
+        assert ", 1 of 2" in drawn(app.screen)
 
 
 async def test_following_stops_when_the_user_moves_up(tmp_path: Path) -> None:
