@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import wire
@@ -147,6 +147,7 @@ def _slowly(message: Command | Event) -> str:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_the_fast_way_writes_and_reads_what_the_slow_one_does(kind: str, data: st.DataObject) -> None:
     event = data.draw(_any_of(Event.kinds[kind]))
