@@ -97,6 +97,9 @@ class DeepSearchApp(Sides):
         self.door = self._door_factory(self._coalescer.put)
         if self._paths:
             self._send(IndexPaths(self._paths, self._library))
+        unsent, self._unsent = self._unsent, []
+        for command in unsent:
+            self._send(command)
 
     async def on_unmount(self) -> None:
         self._coalescer.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from engine import garbage
 from engine.agent.formats.guided import Guided
 from engine.agent.listen import Listener
 from engine.context import masking, view
@@ -91,6 +92,7 @@ def _observation(number: int, call: str) -> Observation:
 
 
 def measure() -> None:
+    garbage.seldom()  # as the app and the engine do in their processes
     with tempfile.TemporaryDirectory() as home:
         settings = load_settings({"data_dir": home}, env={})
         settings.prepare()
