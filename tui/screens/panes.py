@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from tui.safe import Plain
 from tui.screens.reader import Reader
@@ -18,6 +18,7 @@ from tui.widgets.answer import Answer, AnswerScroll, cited
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
 from tui.widgets.empty import Empty
+from tui.widgets.keybar import KeyBar
 from tui.widgets.prompt import Prompt
 from tui.widgets.rows import RowList
 from tui.widgets.sources import Sources
@@ -57,7 +58,7 @@ class Panes(Screen[None]):
         with Horizontal(id="ask"):
             yield Plain("›", id="ask-sign")
             yield Prompt(id="prompt")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     @property
     def detailed(self) -> bool:

@@ -46,6 +46,7 @@ class Research(Steer):
         self._chosen: tuple[int, int, int] | None = None  # the row the user looks at; None: whatever is newest
         self._asked = ""
         self._stopping = False
+        self._keys: tuple[object, ...] = ()  # what the keys that can be used were read from
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(0.25, self.show_bars, pause=True)
@@ -66,7 +67,8 @@ class Research(Steer):
         self.set_class(run is None, "-fresh")
         if run is not None and (old is None or (run.number, state.session) != (old.number, before.session)):
             self._begin()
-        self.query_one(Empty).refresh_from(state)
+        if run is None:
+            self.query_one(Empty).refresh_from(state)
         turns = self.query_one(Turns)
         turns.refresh_from(state)
         self.query_one(ContextMap).refresh_from(state)
@@ -80,7 +82,7 @@ class Research(Steer):
             self._timer.resume()
         else:
             self._timer.pause()
-        self.refresh_bindings()
+        self._refresh_keys()
 
     def _begin(self) -> None:
         self._chosen, self._stopping = None, False
@@ -124,7 +126,17 @@ class Research(Steer):
         if found is not None and place is not None:
             self.query_one(Detail).show(*found, place[2])
         main.set_class(found is not None, "-detail")
-        main.border_title = f"4 Turn {found[1].number}" if found is not None else "4 Answer"
+        title = f"4 Turn {found[1].number}" if found is not None else "4 Answer"
+        if main.border_title != title:  # to set it is to draw the whole pane
+            main.border_title = title
+
+    def _refresh_keys(self) -> None:
+        """Read the keys again, if other ones can be used than before."""
+        run, state = self.state.run, self.state
+        now = (run is None, run and run.running, state.can_continue, self._can_stop(), self.selected() is None)
+        if now != self._keys:
+            self._keys = now
+            self.refresh_bindings()
 
     # ── what the widgets say ─────────────────────────────────────────────────────────────────────
 
@@ -184,7 +196,7 @@ class Research(Steer):
                 turns.following = False
                 turns.select(":".join(map(str, self._chosen)))
         self._show_main()
-        self.refresh_bindings()
+        self._refresh_keys()
 
     # ── what the keys do ─────────────────────────────────────────────────────────────────────────
 
