@@ -167,9 +167,10 @@ class Research(Steer):
         self.post_message(self.Wanted(Ask(question, session=self.state.session)))
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        self.drop_offer()
+        dropped = self.drop_offer()
         self._choose(event.rows)
-        self.show_bars()
+        if dropped:
+            self.show_bars()
 
     def on_row_list_picked(self, event: RowList.Picked) -> None:
         if event.rows.id in ("citations", "sources"):

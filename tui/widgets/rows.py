@@ -8,7 +8,11 @@ from typing import ClassVar, Literal
 
 from textual.binding import BindingType
 from textual.content import Content
+from textual.css.styles import RulesMap
 from textual.message import Message
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -22,6 +26,28 @@ class Row:
     id: str
     content: Content
     enabled: bool = True
+
+
+class _Drawn(Visual):
+    """A row's content, measured without being folded where it is not to be folded: a list measures all its rows at every
+    new width, and draws those in sight.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._lines = content.plain.count("\n") + 1
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        return self._content.render_strips(width, height, style, options)
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        return self._content.get_optimal_width(rules, container_width)
+
+    def get_minimal_width(self, rules: RulesMap) -> int:
+        return self._content.get_minimal_width(rules)
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        return self._lines if rules.get("text_wrap") == "nowrap" else self._content.get_height(rules, width)
 
 
 class RowList(OptionList):
@@ -80,7 +106,7 @@ class RowList(OptionList):
         ):
             for index, (before, after) in enumerate(zip(old, new, strict=False)):
                 if before is not after and not before.content.is_same(after.content):
-                    self.replace_option_prompt_at_index(index, after.content)
+                    self.replace_option_prompt_at_index(index, _Drawn(after.content))
             if len(new) > len(old):
                 self.add_options([_option(row) for row in new[len(old) :]])
             return
@@ -132,4 +158,4 @@ class RowList(OptionList):
 
 
 def _option(row: Row) -> Option:
-    return Option(row.content, disabled=not row.enabled)  # without its id: Textual refuses a second one of the same
+    return Option(_Drawn(row.content), disabled=not row.enabled)  # without its id: Textual refuses a second one of the same
