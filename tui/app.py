@@ -38,7 +38,7 @@ from engine.protocol import (
     WebMode,
     WebSet,
 )
-from tui import firstrun, keys
+from tui import firstrun, keys, pauses
 from tui.bridge import Coalescer, Door
 from tui.fold import fold
 from tui.palette import Keys, of_the_library
@@ -94,6 +94,8 @@ class DeepSearchApp(Sides):
         self.call_after_refresh(self._connect)
 
     def _connect(self) -> None:
+        if not self.is_headless:  # a process with one app in it, which is what a user runs
+            pauses.keep()
         self.door = self._door_factory(self._coalescer.put)
         if self._paths:
             self._send(IndexPaths(self._paths, self._library))

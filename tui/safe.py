@@ -68,7 +68,11 @@ class Plain(Static):
         if not self.styles.auto_dimensions:
             return True
         width, height = self.content_size
-        return bool(height) and not self.styles.is_auto_width and self.get_content_height(self.size, self.size, width) == height
+        return (
+            bool(height)
+            and not self.styles.is_auto_width
+            and self.get_content_height(self.size, self.size, width) == height
+        )
 
     def on_resize(self) -> None:
         if self._unlaid:  # at this width it may take another number of lines than the one before it did

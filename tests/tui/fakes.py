@@ -481,9 +481,7 @@ async def still(pilot: Pilot[None], app: DeepSearchApp) -> None:
 
 def key_bar(app: App[None]) -> str:
     """What the key bar of the screen in front says; empty while it says nothing."""
-    return " ".join(
-        f"{each.entry.name} {each.entry.what}" for bar in app.screen.query(KeyBar) for each in bar.shown
-    )
+    return " ".join(f"{each.entry.name} {each.entry.what}" for bar in app.screen.query(KeyBar) for each in bar.shown)
 
 
 async def settled(pilot: Pilot[None], app: DeepSearchApp, told: Sequence[Event]) -> None:
