@@ -16,6 +16,7 @@ from tests.tui import fakes
 from tui import keys
 from tui.app import DeepSearchApp
 from tui.screens.help import Help
+from tui.widgets.context_map import ContextMap
 from tui.widgets.keybar import Entry, KeyBar, Placed, place, ranked
 
 
@@ -62,7 +63,7 @@ async def test_it_fits_whatever_has_the_focus_and_always_says_where_there_is_mor
     async with app.run_test(size=(width, 40)) as pilot:
         await fakes.settled(pilot, app, fakes.RUNNING)
         for focused in ("turns", "context", "sources", "prompt"):
-            await pilot.press("escape", {"turns": "1", "context": "2", "sources": "3", "prompt": "i"}[focused])
+            await pilot.press({"turns": "1", "context": "2", "sources": "3", "prompt": "i"}[focused])
             await fakes.until_true(pilot, lambda focused=focused: getattr(app.screen.focused, "id", "") == focused)
             await fakes.until_true(pilot, lambda: reads(app) == fakes.key_bar(app))
             assert cell_len(reads(app)) <= width
@@ -79,6 +80,9 @@ async def test_where_not_all_fit_those_of_the_focused_pane_do(tmp_path: Path) ->
     async with app.run_test(size=(80, 40)) as pilot:
         await fakes.settled(pilot, app, fakes.RUNNING)
         await pilot.press("2")
+        await fakes.until_true(pilot, lambda: isinstance(app.screen.focused, ContextMap))
+        assert "m Mask" not in reads(app)  # grey, as no row is selected: the first to give way
+        await pilot.press("down")
         await fakes.until_true(pilot, lambda: "m Mask" in reads(app))
         assert "+ - Window" in reads(app) and "u Undo" not in reads(app)
         await pilot.press("i")
@@ -108,7 +112,7 @@ async def test_names_of_a_keymap_however_odd(tmp_path: Path) -> None:
         "mask.undo": "漢",
         "app.help": "ctrl+shift+alt+right_square_bracket",
         "app.palette": "ctrl+shift+alt+left_parenthesis",
-        "prompt.view": "[",
+        "prompt.view": "@",
         "run.answer": "]",
     }
     app = fakes.make_app(
@@ -118,7 +122,7 @@ async def test_names_of_a_keymap_however_odd(tmp_path: Path) -> None:
         await fakes.settled(pilot, app, fakes.RUN)
         app.screen.query_one("#context").focus()
         await fakes.until_true(pilot, lambda: "[ Copy" in reads(app))
-        assert "漢 Undo" in reads(app) and "◌\u0301 Open" in reads(app) and "[ View" in reads(app)
+        assert "漢 Undo" in reads(app) and "combining_acute… Open" in reads(app) and "@ View" in reads(app)
         assert cell_len(reads(app)) <= 160 and "Help" in reads(app) and "More" in reads(app)
         await pilot.resize_terminal(60, 40)
         await fakes.until_true(pilot, lambda: "Copy" not in reads(app))
@@ -137,7 +141,7 @@ async def test_a_click_on_a_key_does_what_the_key_does(tmp_path: Path) -> None:
         await click(pilot, app, "Answer")
         door = app.door
         assert isinstance(door, fakes.ScriptedDoor)
-        await fakes.until_true(pilot, lambda: AnswerNow() in door.sent)
+        await fakes.until_true(pilot, lambda: AnswerNow() in door.commands)
         assert getattr(app.screen.focused, "id", "") == "turns"  # a click on the bar takes the focus from nobody
         await click(pilot, app, "Ask")
         await fakes.until_true(pilot, lambda: getattr(app.screen.focused, "id", "") == "prompt")
@@ -155,10 +159,10 @@ async def test_a_grey_key_does_nothing_and_a_key_under_the_mouse_says_what_it_is
         assert not entry_at(app, "Mask").entry.enabled
         door = app.door
         assert isinstance(door, fakes.ScriptedDoor)
-        before = list(door.sent)
+        before = list(door.commands)
         await click(pilot, app, "Mask")
         await pilot.pause()
-        assert door.sent == before
+        assert door.commands == before
         placed = entry_at(app, "Copy")
         await pilot.hover(KeyBar, offset=(placed.end - 1, 0))
         assert bar_of(app).tooltip == keys.every()["copy"].tooltip
@@ -174,6 +178,7 @@ async def test_it_stays_as_it_is_while_the_keys_are_the_same(tmp_path: Path) -> 
     async with app.run_test(size=(160, 40)) as pilot:
         await fakes.settled(pilot, app, fakes.RUN)
         app.screen.query_one("#context").focus()
+        await pilot.press("down")
         await fakes.until_true(pilot, lambda: "m Mask" in reads(app) and entry_at(app, "Mask").entry.enabled)
         before = bar_of(app).shown
         await pilot.press("down", "up", "down")

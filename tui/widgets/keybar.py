@@ -17,7 +17,7 @@ from tui import keys
 from tui.safe import Part, line, short
 
 _LONGEST = 16
-"""Cells of a key's name; a user may name a key with three modifiers."""
+"""Characters of a key's name; a user may name a key with three modifiers."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ class KeyBar(Widget, can_focus=False):
         label = first.key_display
         if label and len(label) == 1 and label not in [format_key(each.key) for each in active]:
             first = replace(first, key_display=None)
-        name = short(self.app.get_key_display(first), _LONGEST)
-        return name if line(name).cell_length else f"◌{name}"  # an accent alone would sit on what stands before it
+        return short(self.app.get_key_display(first), _LONGEST)
 
     def _place(self) -> None:
         placed = place(self._entries, self.size.width)
