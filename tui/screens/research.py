@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Input
@@ -53,7 +54,7 @@ class Research(Steer):
         self.show_pane("turns")
         self.refresh_from(self.state)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - Textual calls those of the classes above as well
         self.show_bars()
 
     # ── the state comes down ─────────────────────────────────────────────────────────────────────
