@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Input
 
-from engine.protocol import AnswerNow, Ask, CancelIndex, Command, Continue, Stop
+from engine.protocol import AnswerNow, Ask, Command, Continue
 from tui import keys
 from tui.safe import Plain
 from tui.screens.prompt import PromptView
@@ -46,8 +46,6 @@ class Research(Steer):
         self._clock = clock
         self._chosen: tuple[int, int, int] | None = None  # the row the user looks at; None: whatever is newest
         self._asked = ""
-        self._stopping = False
-        self._keys: tuple[object, ...] = ()  # what the keys that can be used were read from
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(0.25, self.show_bars, pause=True)
@@ -83,10 +81,10 @@ class Research(Steer):
             self._timer.resume()
         else:
             self._timer.pause()
-        self._refresh_keys()
+        self.refresh_keys()
 
     def _begin(self) -> None:
-        self._chosen, self._stopping = None, False
+        self._chosen, self.stopping = None, False
         turns = self.query_one(Turns)
         turns.following = True
         running = self.state.run is not None and self.state.run.running
@@ -130,14 +128,6 @@ class Research(Steer):
         title = f"4 Turn {found[1].number}" if found is not None else "4 Answer"
         if main.border_title != title:  # to set it is to draw the whole pane
             main.border_title = title
-
-    def _refresh_keys(self) -> None:
-        """Read the keys again, if other ones can be used than before."""
-        run, state = self.state.run, self.state
-        now = (run is None, run and run.running, state.can_continue, self._can_stop(), self.selected() is None)
-        if now != self._keys:
-            self._keys = now
-            self.refresh_bindings()
 
     # ── what the widgets say ─────────────────────────────────────────────────────────────────────
 
@@ -198,7 +188,7 @@ class Research(Steer):
                 turns.following = False
                 turns.select(":".join(map(str, self._chosen)))
         self._show_main()
-        self._refresh_keys()
+        self.refresh_keys()
 
     # ── what the keys do ─────────────────────────────────────────────────────────────────────────
 
@@ -222,9 +212,9 @@ class Research(Steer):
             case "open" | "original" | "copy" | "find" | "pane":
                 return run is not None
             case "stop":
-                return self._can_stop()
+                return self.can_stop()
             case "back":
-                return run is not None and not self._can_stop()
+                return run is not None and not self.can_stop()
         return True
 
     def action_pane(self, pane: str) -> None:
@@ -232,21 +222,6 @@ class Research(Steer):
             self._chosen = None
             self.query_one("#main").remove_class("-detail").border_title = "4 Answer"
         self.show_pane(pane, focus=True)
-
-    def _can_stop(self) -> bool:
-        run = self.state.run
-        if self.query_one("#find").has_class("-on") or self.offer is not None:
-            return False
-        return self.state.indexing is not None or (run is not None and run.running and not self._stopping)
-
-    def action_stop(self) -> None:
-        """The run first, then the indexing."""
-        run = self.state.run
-        if run is not None and run.running and not self._stopping:
-            self._stopping = True
-            self.post_message(self.Wanted(Stop()))
-        else:
-            self.post_message(self.Wanted(CancelIndex()))
 
     def action_back(self) -> None:
         """Out of what is in front: an offer, the find box, the prompt, a detail."""
