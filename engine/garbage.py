@@ -1,4 +1,4 @@
-"""How often Python looks for objects that only refer to each other."""
+"""How often Python looks for objects that only refer to each other, and among how many. All others are freed at once."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def seldom() -> None:
     which refers back: with Python's own figures more time goes into looking at them than into reading them.
     """
     gc.set_threshold(50_000, 20, 50)
+
+
+def settle() -> None:
+    """What is there now stays until the end and is not looked at again: modules, styles, the widgets of a main screen."""
+    gc.freeze()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from engine.history import History
@@ -179,7 +180,9 @@ class RunState:
         """The turn under way, or the last one."""
         return self.turns[-1] if self.turns else None
 
-    @property
+    # What is read again and again is summed once: nothing of it changes.
+
+    @cached_property
     def masked_tokens(self) -> int:
         """Tokens that masking keeps out of the view now."""
         masked = [row for row in self.observations if row.state == "masked"]
@@ -207,14 +210,14 @@ class RunState:
     def masked_count(self) -> int:
         return sum(row.state == "masked" for row in self.observations)
 
-    @property
+    @cached_property
     def speed(self) -> float:
         """Tokens written a second, over the finished turns; 0 before there are any."""
         seconds = sum(turn.timings.decode_seconds for turn in self.turns)
         tokens = sum(turn.timings.generated_tokens for turn in self.turns)
         return tokens / seconds if seconds > 0 else 0.0
 
-    @property
+    @cached_property
     def window_edge(self) -> int:
         """Index into ``observations`` of the first one inside the window as it will be at the next turn."""
         first = first_turn_inside(self)

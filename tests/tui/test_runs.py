@@ -235,7 +235,7 @@ def test_screen(screen: str, size: str, snap_compare: Compare, data: Path, monke
             await fakes.until_true(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.measures)
         else:
             app.screen.query_one("#fork-window", Input).cursor_blink = False
-        await fakes.until_true(pilot, lambda: screen == "fork" or app.screen.query("FooterKey"))
+        await fakes.until_true(pilot, lambda: screen == "fork" or fakes.key_bar(app))
         await fakes.still(pilot, app)
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=before)

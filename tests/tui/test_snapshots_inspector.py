@@ -41,7 +41,7 @@ async def _prepare(pilot: Pilot[None], app: DeepSearchApp, screen: str) -> None:
         await pilot.press(key)
         await pilot.pause()
     await fakes.until_true(pilot, lambda: ready(app))
-    await fakes.until_true(pilot, lambda: app.screen.query("FooterKey"))
+    await fakes.until_true(pilot, lambda: fakes.key_bar(app))
     await fakes.still(pilot, app)
 
 

@@ -58,6 +58,7 @@ class Answer(Vertical):
         self._wanted = ""
         self._final = True
         self._at_end = True
+        self._read: tuple[object, ...] = ()
         self._new = False  # something was written below while one looks at what is above
 
     def compose(self) -> ComposeResult:
@@ -73,6 +74,9 @@ class Answer(Vertical):
 
     def refresh_from(self, state: AppState) -> None:
         run = state.run
+        before, self._read = self._read, _read_of(state)
+        if len(before) == len(self._read) and all(a is b for a, b in zip(before, self._read, strict=True)):
+            return  # most of what comes is about turns
         note = self.query_one("#answer-note", Plain)
         note.show(_note(run) if run is not None else Content())
         note.set_class(not note.visual, "-off")
@@ -80,11 +84,11 @@ class Answer(Vertical):
         listed = self.query_one("#citations", RowList)
         self.set_class(bool(citations), "-cited")
         listed.show([Row(str(index), citation_row(index, each)) for index, each in enumerate(citations)])
-        before = "".join(_told(earlier, numbered(earlier.answer, earlier.citations)) for earlier in state.earlier)
+        earlier = "".join(_told(past, numbered(past.answer, past.citations)) for past in state.earlier)
         self._final = run is None or run.answer_final or not run.running
         text = "" if run is None else numbered(run.answer, run.citations) if self._final else run.answer
         heading = f"## {short(run.question)}\n\n" if run is not None and state.earlier else ""
-        wanted = clean(before + heading + text)
+        wanted = clean(earlier + heading + text)
         if wanted != self._wanted:
             self._wanted = wanted
             self.call_later(self._write)
@@ -146,6 +150,16 @@ class Answer(Vertical):
     def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
         event.stop()
         self.notify(f"Links in an answer are not opened: {short(event.href, 80)}", markup=False)
+
+
+def _read_of(state: AppState) -> tuple[object, ...]:
+    """All of the state that the answer and its note are made from."""
+    run = state.run
+    if run is None:
+        return (state.earlier,)
+    turn = run.turn.number if run.turn is not None else 0
+    told = (run.question, run.answer, run.answer_final, run.told, run.running, run.citations, run.evidence)
+    return (state.earlier, turn, *told)
 
 
 def cited(run: RunState) -> tuple[Citation, ...]:
