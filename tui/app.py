@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from engine import garbage
 from engine.protocol import (
     Ask,
     Continue,
@@ -95,9 +96,14 @@ class DeepSearchApp(Sides):
         self.call_after_refresh(self._connect)
 
     def _connect(self) -> None:
+        if not self.is_headless:  # a process with one app in it, which is what a user runs
+            garbage.settle()
         self.door = self._door_factory(self._coalescer.put)
         if self._paths:
             self._send(IndexPaths(self._paths, self._library))
+        unsent, self._unsent = self._unsent, []
+        for command in unsent:
+            self._send(command)
 
     async def on_unmount(self) -> None:
         self._coalescer.close()

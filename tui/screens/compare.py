@@ -14,11 +14,11 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from engine.errors import DeepSearchError
 from tui import keys
 from tui.safe import Part, Plain, line, lines, plain, short
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Choose(Screen[str]):
             listed = RowList(id="choose-list")
             listed.add_class("pane")
             yield listed
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._load()
@@ -101,7 +101,7 @@ class Compare(Screen[None]):
                 with VerticalScroll(id=f"compare-{side}", classes="pane") as box:
                     box.border_title = f"{side.upper()} answer"
                     yield Plain(id=f"compare-answer-{side}")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         if self._others:
