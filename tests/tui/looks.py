@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, product
 
 from rich.cells import cell_len
@@ -11,6 +12,7 @@ from rich.color import Color
 from rich.style import Style
 from textual.app import App
 from textual.screen import ModalScreen
+from textual.strip import Strip
 
 RGB = tuple[float, float, float]
 
@@ -37,7 +39,7 @@ class Cell:
 
     @property
     def style(self) -> str:
-        return " ".join((f"{self.ink} on {self.paper}", *self.attributes))
+        return _words_of(self.ink, self.paper, self.attributes)
 
     def seen(self) -> tuple[RGB, RGB]:
         """The colours of ink and paper as they reach the eye."""
@@ -47,7 +49,20 @@ class Cell:
         return (mixed(paper, ink, _DIM) if "dim" in self.attributes else ink), paper
 
 
+_cell = lru_cache(maxsize=20_000)(Cell)  # screens are made of few that differ
+
+
+@lru_cache(maxsize=1000)
+def _words_of(ink: str, paper: str, attributes: tuple[str, ...]) -> str:
+    return " ".join((f"{ink} on {paper}", *attributes))
+
+
 Grid = tuple[tuple[Cell, ...], ...]
+
+
+def drawn(app: App[None]) -> list[Strip]:
+    """The lines of the screen in front, as they go to the terminal."""
+    return app.screen._compositor.render_strips()
 
 
 def grid(app: App[None]) -> Grid:
@@ -56,7 +71,7 @@ def grid(app: App[None]) -> Grid:
     modal = isinstance(screen, ModalScreen)
     boxes = [child.region for child in screen.children if child.display]
     rows = []
-    for y, strip in enumerate(screen._compositor.render_strips()):
+    for y, strip in enumerate(drawn(app)):
         row: list[Cell] = []
         for segment in strip:
             style = segment.style or Style()
@@ -64,7 +79,7 @@ def grid(app: App[None]) -> Grid:
             ink, paper = _name(style.color), _name(style.bgcolor)
             for char in segment.text:
                 behind = modal and not any(box.contains(len(row), y) for box in boxes)
-                row += [Cell(char, ink, paper, told, behind)] * (1 if char.isascii() else max(1, cell_len(char)))
+                row += [_cell(char, ink, paper, told, behind)] * (1 if char.isascii() else max(1, cell_len(char)))
         rows.append(tuple(row))
     return tuple(rows)
 
@@ -123,7 +138,7 @@ def weak(shown: Grid, inks: Sequence[str], grounds: Sequence[str], least: float)
         for cells in _words(row):
             ink, paper = cells[0].seen()
             has, text = contrast(ink, paper), "".join(cell.char for cell in cells)
-            thin = _is_bar(text) or _thinned(cells[0], ink, paper, inks, grounds)
+            thin = _is_bar(text) or _thinned(cells[0].attributes, ink, paper, tuple(inks), tuple(grounds))
             wanted = THINNED if thin else least
             if has < wanted - 0.005:
                 found.append(f"line {y + 1}: {has:.2f} of {wanted}: {cells[0].style}: {text}")
@@ -138,8 +153,11 @@ def _words(row: Sequence[Cell]) -> Iterator[list[Cell]]:
             yield cells
 
 
-def _thinned(cell: Cell, ink: RGB, paper: RGB, inks: Sequence[str], grounds: Sequence[str]) -> bool:
-    if "dim" in cell.attributes:
+@lru_cache(maxsize=1000)
+def _thinned(
+    attributes: tuple[str, ...], ink: RGB, paper: RGB, inks: tuple[str, ...], grounds: tuple[str, ...]
+) -> bool:
+    if "dim" in attributes:
         return True
     for ground, full in product((paper, *map(_rgb, grounds)), map(_rgb, inks)):
         share = _share(ink, ground, full)
@@ -189,6 +207,7 @@ def _name(colour: Color | None) -> str:
     return colour.name if colour.triplet is None else colour.triplet.hex
 
 
+@lru_cache(maxsize=1000)
 def _rgb(name: str) -> RGB:
     red, green, blue = Color.parse(name).get_truecolor()
     return red, green, blue

@@ -110,7 +110,7 @@ Go = Callable[[Stage], Awaitable[None]]
 class Scene:
     """A screen, what was told before, and the way there. ``saved``: the run is also in the journal, beside another.
 
-    Each screen is seen at three sizes; what else can be seen on it, at one.
+    Each screen is seen at three sizes; a box in front of one, and what else can be seen on it, at the smallest.
     """
 
     shows: type[Screen[object]]
@@ -331,14 +331,16 @@ SCENES: dict[str, Scene] = {
     "tiny": Scene(Research, RUN, _shrink, sizes=TINY),
     # in front of it
     "help": Scene(Help, RUN, press("escape", "2", "f1", until=_shows(Help))),
-    "palette": Scene(CommandPalette, RUN, _palette),
+    "palette": Scene(CommandPalette, RUN, _palette, sizes=NARROW),
     "reader": Scene(Reader, RUN, push(_reader)),
     "reader-found": Scene(Reader, RUN, _reader_found, sizes=NARROW),
     "prompt": Scene(PromptView, RUN, press("escape", "1", "v", until=_viewed)),
     "prompt-diff": Scene(PromptView, RUN, _diff),
     "what-if": Scene(WhatIf, RUN, _what_if, saved=True),
     "compare": Scene(Compare, RUN, _compare, saved=True),
-    "again": Scene(AskAgain, RUN, press("escape", "1", "r", "space", "down", "down", "space", until=_shows(AskAgain))),
+    "again": Scene(
+        AskAgain, RUN, press("escape", "1", "r", "space", "down", "down", "space", until=_shows(AskAgain)), sizes=NARROW
+    ),
     "compare-three": Scene(
         Compare, RUN, push(lambda stage: Compare(stage.data / "sessions.db", "s1", "s2", "s1")), saved=True, sizes=WIDE
     ),
@@ -349,25 +351,33 @@ SCENES: dict[str, Scene] = {
     "sessions": Scene(Sessions, RUN, _sessions),
     "models": Scene(Models, (), _models),
     "fetching": Scene(Models, (), _fetching),
-    "checked": Scene(Checked, (), _checked),
+    "checked": Scene(Checked, (), _checked, sizes=NARROW),
     "network": Scene(Network, RUN, _network),
     "approval": Scene(Approval, RUNNING, tell(ASKED, until=_shows(Approval))),
-    "index": Scene(IndexPrompt, RUN, press("ctrl+l", until=_shows(IndexPrompt))),
+    "index": Scene(IndexPrompt, RUN, press("ctrl+l", until=_shows(IndexPrompt)), sizes=NARROW),
     "reembed": Scene(
-        ReembedQuestion, RUN, push(lambda _: ReembedQuestion(Cost("default", "old-one", "new-one", 35_700, 4_020.0)))
+        ReembedQuestion,
+        RUN,
+        push(lambda _: ReembedQuestion(Cost("default", "old-one", "new-one", 35_700, 4_020.0))),
+        sizes=NARROW,
     ),
     "confirm": Scene(
         Confirm,
         RUN,
         push(lambda _: Confirm("Open this address in the browser?", "open it", "do not", "http://a.test/")),
+        sizes=NARROW,
     ),
     "ask": Scene(
-        Ask, RUN, push(lambda _: Ask("Another title for this session", fakes.QUESTION[:40], "empty: as it was."))
+        Ask,
+        RUN,
+        push(lambda _: Ask("Another title for this session", fakes.QUESTION[:40], "empty: as it was.")),
+        sizes=NARROW,
     ),
     "pick": Scene(
         Pick,
         RUN,
         push(lambda _: Pick("Write it as", (("md", "Markdown, to be read"), ("html", "a page with its picture")))),
+        sizes=NARROW,
     ),
     "too-small": Scene(TooSmall, RUN, _too_small, sizes=TINY),
 }

@@ -65,13 +65,14 @@ def alike(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def in_theme(stage: Stage, theme: str) -> looks.Grid:
     """The screen in a theme, once that has reached all of it."""
-    stage.app.theme = themes.resolve(theme)
-    before: looks.Grid = ()
+    name = themes.resolve(theme)
+    old = looks.drawn(stage.app) if name != stage.app.theme else []
+    stage.app.theme, before = name, old
     while True:
         await stage.pilot.pause()
-        now = looks.grid(stage.app)
-        if now == before:
-            return now
+        now = looks.drawn(stage.app)
+        if now == before and now != old:
+            return looks.grid(stage.app)
         before = now
 
 
