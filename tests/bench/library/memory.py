@@ -46,13 +46,16 @@ class MadeUp(MiniLM):
 
 @dataclass(frozen=True)
 class Peak:
-    """Of one indexing: what it was given, and the most memory, in MB, of the writer and of its largest reader."""
+    """Of one indexing: what it was given, and the most memory, in MB, of the writer and of its largest helper.
+
+    Helpers are the processes that read files, and the one that tidies a table of many rows.
+    """
 
     files: int
     megabytes: float
     chunks: int
     writer: float
-    reader: float
+    helper: float
 
 
 def pages(trees: Path, most: int) -> list[Path]:
@@ -82,20 +85,21 @@ def index(folder: Path) -> dict[str, float]:
     if ended.failures or ended.embedded != ended.chunks:
         raise SystemExit(f"{len(ended.failures)} files failed.")
     peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {"chunks": ended.chunks, "writer": peaks[0], "reader": peaks[1]}
+    return {"chunks": ended.chunks, "writer": peaks[0], "helper": peaks[1]}
 
 
 def told(peaks: Sequence[Peak]) -> str:
     """The table, and how the largest compares with the smallest."""
-    head = ["files", "MB", "chunks", "writer's peak MB", "largest reader's peak MB"]
+    head = ["files", "MB", "chunks", "writer's peak MB", "largest helper's peak MB"]
     rows = [
-        [f"{each.files:,}", f"{each.megabytes:.0f}", f"{each.chunks:,}", f"{each.writer:.0f}", f"{each.reader:.0f}"]
+        [f"{each.files:,}", f"{each.megabytes:.0f}", f"{each.chunks:,}", f"{each.writer:.0f}", f"{each.helper:.0f}"]
         for each in peaks
     ]
     first, last = peaks[0], peaks[-1]
     return (
         f"Measured on {datetime.now(UTC):%Y-%m-%d}: with {last.chunks / first.chunks:.1f} times the chunks the writer's "
-        f"peak is {last.writer / first.writer:.2f} times as high.\n\n" + table(head, rows)
+        f"peak is {last.writer / first.writer:.2f} times as high, that of its largest helper "
+        f"{last.helper / first.helper:.2f} times.\n\n" + table(head, rows)
     )
 
 
