@@ -33,6 +33,10 @@ DEPTH = 50
 RRF_K = 10
 """How fast a place in a list loses its worth: 1 / (RRF_K + place)."""
 
+_BARE_WEIGHT = 3
+"""How often the list of names counts where a name is all that is asked: what holds it comes before what is best by
+words and by meaning but does not."""
+
 EXACT_DEPTH = 200
 """Rows with all the parts of a name that are looked through for the name itself."""
 
@@ -112,7 +116,7 @@ def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, docum
     text, vector, exact = places(lists.text), places(lists.vector), places(lists.exact)
     # What has no vector yet could not be in the second list: its place by words stands for both.
     not_yet = {row.id: text[row.id] for row in lists.text if lists.vector and row.vector is None}
-    scores = fuse(text, vector | not_yet, exact)
+    scores = fuse(text, vector | not_yet, *[exact] * (_BARE_WEIGHT if query.bare else 1))
     known = documents.get({row.document for row in rows.values()})
     hits = []
     for view in viewports.arrange([rows[each] for each in scores if rows[each].document in known], limit):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import LibraryCorrupt, LibraryError
 from engine.sources.library import tidying
 from engine.sources.library.documents import REBUILD
-from engine.sources.library.heavy import load_lancedb
+from engine.sources.library.heavy import give_back, load_lancedb
 from engine.sources.library.place import Place, host, options, region_of_service
 from engine.sources.library.words import full_text
 
@@ -275,6 +275,7 @@ class Table:
         """
         with self._use(create=True) as table:
             self._tidy(table, self._opened)
+        give_back()
 
     def _tidy(self, table: Any, name: str) -> None:
         place = self._place()

@@ -6,14 +6,11 @@ that ends gives all of it back, so that the one who indexes and answers stays as
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,9 +28,6 @@ _OLD = timedelta(minutes=10)
 
 _FRUGAL = {"LANCE_FTS_NUM_SHARDS": "1", "LANCE_FTS_PARTITION_SIZE": "64"}
 """One builder of the full-text index, which writes a part when it holds so many MB."""
-
-_ARENA_MAX = -8
-"""The number by which the C library knows how many heaps it may keep; from its malloc.h."""
 
 
 def tidy(table: Any, index_vectors_from: int, *, service: bool) -> None:
@@ -107,9 +101,6 @@ def _work(do: Callable[[], None], answers: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for who started it, and that one ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.update(_FRUGAL)
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
     try:
         do()
     except Exception as error:  # noqa: BLE001 - it is raised where it is waited for

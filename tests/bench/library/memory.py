@@ -8,18 +8,21 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 
 from engine.sources.library import Library
 from engine.sources.library.embed import MiniLM
@@ -29,7 +32,7 @@ from tests.bench.report import BENCHMARKS, replace_block, table
 if TYPE_CHECKING:
     from engine.sources.library.embed import Vectors
 
-PAGES = 3000
+PAGES = 2000
 
 
 class MadeUp(MiniLM):
@@ -80,12 +83,40 @@ def measure(files: Sequence[Path]) -> Peak:
 def index(folder: Path) -> dict[str, float]:
     """Index a folder beside it; how many chunks it has, and what memory that took."""
     library = Library(folder.parent / "libraries", embedder=MadeUp())
-    ended = library.index([folder])
+    with helpers() as most:
+        ended = library.index([folder])
     library.close()
     if ended.failures or ended.embedded != ended.chunks:
         raise SystemExit(f"{len(ended.failures)} files failed.")
-    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {"chunks": ended.chunks, "writer": peaks[0], "helper": peaks[1]}
+    return {"chunks": ended.chunks, "writer": peak("self"), "helper": max(most)}
+
+
+def peak(process: int | str) -> float:
+    """The most memory in MB that a process had. What the system tells of ended ones includes who started them."""
+    status = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+@contextmanager
+def helpers() -> Iterator[list[float]]:
+    """The highest peak, as the only item, of the processes that this one starts meanwhile."""
+    most, latest, ended = [0.0], dict[int, float](), threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.05):
+            for child in psutil.Process().children():
+                with suppress(OSError):
+                    latest[child.pid] = peak(child.pid)  # just begun, a process tells of its parent's memory
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield most
+    finally:
+        ended.set()
+        watching.join()
+        most[0] = max(latest.values(), default=0.0)
 
 
 def told(peaks: Sequence[Peak]) -> str:

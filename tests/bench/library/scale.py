@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from engine.sources.library.extract.html import extract_html
 from engine.sources.library.heavy import load_lancedb
 from engine.sources.library.search import phrase_rows
 from engine.sources.library.table import Row, Table
+from tests.bench.library.memory import helpers, peak
 from tests.bench.library.quality import percentiles
 from tests.bench.library.shelf import Shelf
 
@@ -136,9 +136,9 @@ def _apart(do: Callable[..., None], *arguments: object) -> tuple[float, float]:
 
 def _measured(do: Callable[..., None], *arguments: object) -> tuple[float, float]:
     load_lancedb()
-    seconds = _timed(lambda: do(*arguments))
-    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return seconds, max(peaks)
+    with helpers() as most:
+        seconds = _timed(lambda: do(*arguments))
+    return seconds, max(peak("self"), *most)
 
 
 def real_texts(trees: Path, embedder: Embedder, most: int) -> list[str]:
