@@ -13,6 +13,7 @@ from engine.words import stems
 
 _HEADING = re.compile(r"\s{0,3}(#{1,6}\s|[=~^\"'*+-]{4,}\s*$)")
 _ITEM = re.compile(r"\s*([-*+•]|\d{1,3}[.)])\s+|\s*\|")
+_WORD = re.compile(r"\w")
 _MOST_LINES = 8
 
 
@@ -77,7 +78,7 @@ class _Block:
 
 
 def _read(pool: PagePool) -> Iterator[tuple[Page, str, _Block]]:
-    """Every block of lines that was shown, once, with its page and the heading it stands under."""
+    """Every block of lines that was shown, once, with its page and the heading it stands under; no rules of tables."""
     shown: dict[tuple[str, str], tuple[Page, set[int]]] = {}
     for seen in pool.seen():
         page = pool.get(seen.cursor)
@@ -86,7 +87,7 @@ def _read(pool: PagePool) -> Iterator[tuple[Page, str, _Block]]:
         lines.update(range(seen.first, seen.last + 1))
     for page, lines in shown.values():
         for heading, block in _blocks(page.lines):
-            if lines.issuperset(range(block.first, block.last + 1)):
+            if lines.issuperset(range(block.first, block.last + 1)) and _WORD.search(block.text):
                 yield page, heading, block
 
 

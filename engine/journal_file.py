@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engine import protocol
+from engine.aside import set_aside
 from engine.errors import JournalCorrupt, ProtocolError, SessionError
 from engine.protocol import AnswerReady, Event, Forked, Observed, RunStarted
 
@@ -203,10 +204,11 @@ def mend(path: Path, use: InUse) -> tuple[Path | None, Database]:
                 f"the journal {path} is damaged, and another window has it open",
                 "Close all windows of this program and start it again: what can be read will be kept.",
             )
-        aside = _set_aside(path)
+        aside = set_aside(path)
         database = connect(path)
-        with database.atomic():
-            _salvage(aside, database)
+        if aside is not None:
+            with database.atomic():
+                _salvage(aside, database)
         return aside, database
     finally:
         use.share()
@@ -251,20 +253,6 @@ def _salvage(aside: Path, database: Database) -> None:
 
 def _carry(database: Database, session: str, title: str, created: float) -> None:
     database.execute("INSERT OR IGNORE INTO sessions (id, title, created) VALUES (?, ?, ?)", (session, title, created))
-
-
-def _set_aside(path: Path) -> Path:
-    """Move the file and what belongs to it. The log of last writes keeps its name beside it, so that SQLite finds it."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
-    for suffix in ("-wal", "-shm", ""):
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    return aside
 
 
 def _rows(path: Path, query: str) -> Iterator[tuple[Any, ...]]:

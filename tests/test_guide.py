@@ -28,3 +28,13 @@ def test_the_right_section_is_found(guide: Library, known: dict[str, Any]) -> No
     name = Path(known["path"]).name
     assert any(Path(hit.uri).name == name and known["heading"] in hit.heading for hit in hits), hits
     assert known["line_contains"] in (ROOT / "docs" / name).read_text()
+
+
+def test_the_page_on_the_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for package in ("engine", "tui"):
+        for each in sorted((ROOT / package).iterdir()):
+            if each.suffix == ".py" and not each.name.startswith("__"):
+                assert f"`{package}/{each.name}`" in page
+            elif each.is_dir() and any(each.glob("*")) and each.name != "__pycache__":
+                assert f"`{package}/{each.name}/`" in page

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 
 from engine.protocol import Citation, Observation
+from engine.quotes import passages
 from tui.state import ObservationRow, RunState, Use
 
-PHRASE = 5
-"""So many words in a row that stand in both texts are a quote. Fewer are in any two texts about one thing."""
-
-_LINE = re.compile(r"(?m)^L\d+: ")
-_WORD = re.compile(r"\w+")
 _RANK = {"re-opened": 0, "quoted": 1, "cited": 2}
 
 
 @lru_cache(maxsize=4096)
 def phrases(text: str) -> frozenset[int]:
-    """Every run of ``PHRASE`` words of a text, without its line numbers, as hashes: they take a fifth of the room."""
-    words = _WORD.findall(_LINE.sub("", text).casefold())
-    return frozenset(map(hash, zip(*(words[start:] for start in range(PHRASE)), strict=False)))
+    """The passages of a text as hashes: they take a fifth of the room."""
+    return frozenset(map(hash, passages(text)))
 
 
 def reopened(run: RunState, seen: Observation, turn: int) -> RunState:

@@ -15,16 +15,10 @@ from typing import Literal
 
 from engine.context.transcript import Turn
 from engine.protocol import Citation, Observation
+from engine.quotes import Passage, passages
 
 UseKind = Literal["cited", "evidence", "quoted", "reopened"]
 
-_QUOTED = 6
-"""Words in a row that are a quotation. Fewer are met by chance, and in any page on the subject."""
-
-_Run = tuple[str, ...]
-
-_WORD = re.compile(r"\w+")
-_MARKER = re.compile(r"\[\d+:L\d+(?:-L\d+)?\]")
 _NUMBER = re.compile(r"^L(\d+): ", re.MULTILINE)
 
 
@@ -85,35 +79,30 @@ def _proven(turns: Sequence[Turn], proofs: Sequence[Proof]) -> Iterator[Use]:
 
 def _quoted(question: str, turns: Sequence[Turn]) -> Iterator[Use]:
     """Passages of a turn's reply that stand in bodies it had read, and that nobody had said before."""
-    said = set(_runs(question))
-    first: dict[_Run, int] = {}  # the turn that says it first
-    replies: list[tuple[int, list[_Run]]] = []
+    said = set(passages(question))
+    first: dict[Passage, int] = {}  # the turn that says it first
+    replies: list[tuple[int, list[Passage]]] = []
     for turn in turns:
-        replies.append((turn.number, [run for run in _runs(_MARKER.sub(" ", turn.raw)) if run not in said]))
+        replies.append((turn.number, [each for each in passages(turn.raw) if each not in said]))
         said.update(replies[-1][1])
         first |= dict.fromkeys(replies[-1][1], turn.number)
-    showing: dict[_Run, list[int]] = {}
+    showing: dict[Passage, list[int]] = {}
     for turn in turns:
         for seen in turn.observations:
-            for run in dict.fromkeys(_runs(_NUMBER.sub("", seen.body))):
-                if first.get(run, 0) > turn.number:
-                    showing.setdefault(run, []).append(seen.number)
-    for number, runs in replies:
-        for quoted, passage in groupby(runs, key=showing.__contains__):
+            for each in dict.fromkeys(passages(seen.body)):
+                if first.get(each, 0) > turn.number:
+                    showing.setdefault(each, []).append(seen.number)
+    for number, wrote in replies:
+        for quoted, passage in groupby(wrote, key=showing.__contains__):
             if quoted:
                 yield _quotation(number, list(passage), showing)
 
 
-def _quotation(turn: int, passage: Sequence[_Run], showing: Mapping[_Run, Sequence[int]]) -> Use:
+def _quotation(turn: int, passage: Sequence[Passage], showing: Mapping[Passage, Sequence[int]]) -> Use:
     """What shows half of a passage is taken to show it: one word more or less is no other source."""
-    counts = Counter(number for run in passage for number in showing[run])
+    counts = Counter(number for each in passage for number in showing[each])
     numbers = tuple(sorted(number for number, count in counts.items() if 2 * count >= max(counts.values())))
     return Use(turn, "quoted", numbers, f"“{' '.join(passage[0])}…”")
-
-
-def _runs(text: str) -> Iterator[_Run]:
-    words = _WORD.findall(text.casefold())
-    return (tuple(words[start : start + _QUOTED]) for start in range(len(words) - _QUOTED + 1))
 
 
 def _reopened(turns: Sequence[Turn]) -> Iterator[Use]:

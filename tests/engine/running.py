@@ -84,11 +84,14 @@ class Talk:
         **options: Any,
     ) -> None:
         self.told: list[Event] = []
+        self.loads: list[str] = []  # what the settings called the model, each time it was loaded
         self.model = ScriptedModel(replies, delay=delay)
         self._heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.engine = Engine(
-            settings, self._heard.put, load_model=lambda _: self.model, embedder=HashEmbedder(), **options
-        )
+        self.engine = Engine(settings, self._heard.put, load_model=self._load, embedder=HashEmbedder(), **options)
+
+    def _load(self, settings: Settings) -> ScriptedModel:
+        self.loads.append(settings.model)
+        return self.model
 
     def send(self, command: Command) -> None:
         self.engine.handle(command)

@@ -48,6 +48,12 @@ def test_items_stand_alone_and_know_their_heading() -> None:
     assert {p.first for p in found} == {3, 4, 8}
 
 
+def test_a_line_of_signs_says_nothing() -> None:
+    text = "# Lamp oil\n\n| lamp | oil |\n| --- | :-: |\n| tower | colza |\n\n* * *\n"
+    found = evidence.passages("lamp oil", pool(text, (1, 7)), lambda query, texts: [0.9] * len(texts), limit=50)
+    assert {passage.text for passage in found} == {"| lamp | oil |", "| tower | colza |"}
+
+
 def test_a_question_without_content_has_no_evidence() -> None:
     assert evidence.passages("what is it?", pool(PARAGRAPH, (1, 3)), none) == ()
 

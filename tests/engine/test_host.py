@@ -176,11 +176,11 @@ def test_it_ends_when_nobody_reads_any_more(settings: Settings) -> None:
 
 PHONES_HOME = """
 import socket, sys
-import engine.engine, engine.host
-def load(settings):
+import engine.host, engine.loaded
+def load(settings, record):
     socket.create_connection(("127.0.0.1", int(settings.model)), 5).close()
     raise RuntimeError("connected")
-engine.engine._llama = load
+engine.loaded.load = load
 engine.host.main()
 """
 """A host in which loading a model looks for the network, as a hub's library might."""

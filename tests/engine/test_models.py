@@ -280,25 +280,17 @@ def test_another_model_is_written_down_and_used_for_the_next_question(
     (settings.models_dir / "own.gguf").write_bytes(model_bytes)
     paced = Paced(STORY)
     one = talk(paced)
-    loads: list[str] = []
-    make = one.engine._load_model
-
-    def load(wanted: Settings) -> object:
-        loads.append(wanted.model)
-        return make(wanted)
-
-    one.engine._load_model = load
     one.send(Ask("Who was the first keeper?"))
     paced.reached()
     chosen = one.ask(UseModel("own.gguf"), ModelChosen)
     assert (chosen.model, chosen.message) == ("own.gguf", "own.gguf is used from the next question on.")
     assert settings.config_file.read_text() == '# mine\nwindow = 4\nmodel = "own.gguf"\n'
-    assert loads == [""], "the run under way keeps its model"
+    assert one.loads == [""], "the run under way keeps its model"
     paced.go(3)
     one.until(RunEnded)
     one.send(Ask("And then?"))
     one.until(ModelLoaded)
-    assert loads == ["", "own.gguf"]
+    assert one.loads == ["", "own.gguf"]
     assert one.ask(ListModels(), ModelsListed).models[0].in_use
     paced.go()
     one.until(RunEnded)

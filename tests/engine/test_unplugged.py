@@ -16,12 +16,12 @@ from tests.engine.running import QUESTION, settings_in, stock
 
 HOST = """
 import sys
-import engine.engine, engine.host
+import engine.engine, engine.host, engine.loaded
 from engine.model.scripted import ScriptedModel
 from tests.engine.running import STORY
 from tests.engine.sources.library.hashing import HashEmbedder
-engine.engine._llama = lambda settings: ScriptedModel(STORY)
-engine.engine.MiniLM = HashEmbedder
+engine.loaded.load = lambda settings, record: ScriptedModel(STORY)
+engine.engine.embedder_of = lambda *_: HashEmbedder()
 engine.host.main()
 """
 UNPLUGGED = ("unshare", "-rn")

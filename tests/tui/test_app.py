@@ -343,6 +343,15 @@ async def test_a_citation_opens_the_document_at_its_lines(tmp_path: Path) -> Non
         assert not isinstance(app.screen, Reader)
 
 
+async def test_enter_opens_the_first_row_of_a_list_where_none_was_gone_to(tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY, fakes.RUN)
+    async with app.run_test(size=(120, 24)) as pilot:
+        await fakes.settled(pilot, app, fakes.RUN)
+        await pilot.press("escape", "4", "tab", "enter")
+        await fakes.until_true(pilot, lambda: isinstance(app.screen, Reader) and app.screen.query(Document))
+        assert ", 1 of 2" in drawn(app.screen)
+
+
 async def test_following_stops_when_the_user_moves_up(tmp_path: Path) -> None:
     app = fakes.make_app(tmp_path, fakes.READY, fakes.until(TurnEnded, 5))
     async with app.run_test(size=(120, 40)) as pilot:

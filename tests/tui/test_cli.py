@@ -30,7 +30,6 @@ from engine.protocol import (
 )
 from engine.sessions import Journal
 from engine.settings import CACHES, Settings
-from tests.engine import story
 from tests.engine.model import tiny
 from tests.tui import fakes
 from tui import cli, plain
@@ -245,18 +244,6 @@ def test_help_tells_every_exit_code() -> None:
 
 
 # ── sessions ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> str:
-    """A session in the journal; its id."""
-    (tmp_path / "data").mkdir()
-    journal = Journal(tmp_path / "data" / "sessions.db")
-    session = journal.create("Who was the first keeper?")
-    for event in story.stamped(story.FIRST, session):
-        journal.append(event)
-    journal.close()
-    return session
 
 
 def test_sessions_are_listed(tmp_path: Path, kept: str) -> None:

@@ -11,21 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.export import FORMS
-from engine.sessions import Journal
-from tests.engine import story
 from tests.tui.test_cli import run
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> str:
-    """A session in the journal; its id."""
-    (tmp_path / "data").mkdir()
-    journal = Journal(tmp_path / "data" / "sessions.db")
-    session = journal.create("Who was the first keeper?")
-    for event in story.stamped(story.FIRST, session):
-        journal.append(event)
-    journal.close()
-    return session
 
 
 def test_a_session_is_named_and_found_by_its_name(tmp_path: Path, kept: str) -> None:

@@ -121,6 +121,12 @@ class RowList(OptionList):
         if self.highlighted is None:
             self.action_first() if direction < 0 else self.action_last()
 
+    def action_select(self) -> None:
+        """Enter means the first row where none was gone to yet."""
+        if self.highlighted is None:
+            self.action_first()
+        super().action_select()
+
     def watch_highlighted(self, highlighted: int | None) -> None:
         super().watch_highlighted(highlighted)
         if not self._quiet and highlighted is not None:

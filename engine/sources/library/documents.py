@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from engine.aside import set_aside
 from engine.errors import LibraryCorrupt, LibraryError
 from engine.sources.library.extract import Extracted, Section
 from engine.sources.library.filters import Brief
@@ -285,12 +286,7 @@ class Documents:
     def discard(self) -> Path | None:
         """Set an unreadable file aside, so that a new one can begin. Where it went, if there was one."""
         self.close()
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        if not self._path.exists():
-            return None
-        aside = self._path.with_suffix(".broken")
-        return self._path.replace(aside)
+        return set_aside(self._path)
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:

@@ -25,7 +25,7 @@ from engine.sources.library.embed import Embedder
 from engine.sources.library.read import NOT_TEXT, Reading, cut, lines_in
 from engine.sources.library.roots import Places, Roots, absolute, add, id_of, root_of, shown, uri_of
 from engine.sources.library.table import Row, Table
-from engine.sources.library.telling import Telling
+from engine.sources.library.telling import Telling, left
 from engine.sources.library.workers import readings
 
 _FLUSH_ROWS, _FLUSH_DOCUMENTS, _FLUSH_BYTES, _FLUSH_SECONDS = 4096, 512, 8_000_000, 2.0
@@ -231,7 +231,7 @@ class Ingest:
                     done_files, done_bytes = done_files + 1, done_bytes + found.size
                     cut_now += len(reading.rows)
                     seconds = time.monotonic() - began
-                    eta = seconds / done_bytes * (all_bytes - done_bytes) if done_bytes else -1.0
+                    eta = left(seconds, (done_files, done_bytes), (len(files), all_bytes))
                     self._telling.tell(
                         "read", done_files, len(files), fresh.shown, eta, speed=cut_now / max(seconds, 0.001)
                     )

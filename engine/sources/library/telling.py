@@ -13,6 +13,15 @@ from engine.protocol import FileFailure, IndexEnded, IndexProgress
 
 _PROGRESS_SECONDS = 0.1
 
+_FILE = 20_000
+"""Bytes. Opening a file and starting on it takes about as long as reading so many."""
+
+
+def left(seconds: float, done: tuple[int, int], all_of_it: tuple[int, int]) -> float:
+    """The seconds that reading the rest will take, from what it took so far. Both are files and bytes."""
+    did, whole = (files * _FILE + size for files, size in (done, all_of_it))
+    return seconds / did * max(0, whole - did) if did else -1.0
+
 
 @dataclass
 class Telling:

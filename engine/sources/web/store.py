@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.aside import set_aside
 from engine.errors import SourceError
 from engine.sources.base import PageLink
 
@@ -100,9 +101,7 @@ class PageStore:
         """Set an unreadable file aside, so that a new one can begin. Where it went, if there was one."""
         with self._lock:
             self.close()
-            for suffix in ("-wal", "-shm"):
-                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-            return self._path.replace(self._path.with_suffix(".broken")) if self._path.exists() else None
+            return set_aside(self._path)
 
     def _drop_oldest(self, db: sqlite3.Connection, held: float) -> None:
         """Make room, down to nine tenths of the limit, but never at the cost of the page just kept."""
