@@ -105,9 +105,10 @@ def helpers() -> Iterator[list[float]]:
 
     def look() -> None:
         while not ended.wait(0.05):
-            for child in psutil.Process().children():
-                with suppress(OSError):
-                    latest[child.pid] = peak(child.pid)  # just begun, a process tells of its parent's memory
+            with suppress(OSError, psutil.Error):  # one may end just now
+                for child in psutil.Process().children():
+                    # Just begun, a process tells of its parent's memory; at its end, of none.
+                    latest[child.pid] = peak(child.pid) or latest.get(child.pid, 0.0)
 
     watching = threading.Thread(target=look, daemon=True)
     watching.start()
