@@ -200,7 +200,7 @@ class Research(Steer):
                 return run is not None and (self.selected() is not None or None)
             case "answer_now":
                 return running
-            case "fork":
+            case "fork" | "again":
                 return run is not None and not running
             case "continue":
                 return self.state.can_continue and not running

@@ -116,7 +116,9 @@ class WhatIf(Screen[None]):
         listed = self.query_one("#whatif-grid", RowList)
         rows = grid.grid(both, max(30, listed.scrollable_content_region.width))
         listed.show(rows if len(rows) > 1 else [Row("", line(("Nothing was read.", "dim")), enabled=False)])
-        listed.border_subtitle = f"{grid.USED} used  {grid.LOST} used out of view  █ in view  ░ masked"
+        listed.border_subtitle = (
+            f"{grid.USED} used  {grid.LOST} used out of view  █ in view  ░ masked  ▓▒ not as it ran"
+        )
         self._tell()
 
     def _scrubber(self) -> Content:
