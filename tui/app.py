@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
 
+from engine import garbage
 from engine.protocol import (
     Ask,
     Continue,
@@ -39,6 +40,7 @@ from engine.protocol import (
     WebSet,
 )
 from tui import firstrun, keys
+from tui.again import heard
 from tui.bridge import Coalescer, Door
 from tui.fold import fold
 from tui.palette import Keys, of_the_library
@@ -94,9 +96,14 @@ class DeepSearchApp(Sides):
         self.call_after_refresh(self._connect)
 
     def _connect(self) -> None:
+        if not self.is_headless:  # a process with one app in it, which is what a user runs
+            garbage.settle()
         self.door = self._door_factory(self._coalescer.put)
         if self._paths:
             self._send(IndexPaths(self._paths, self._library))
+        unsent, self._unsent = self._unsent, []
+        for command in unsent:
+            self._send(command)
 
     async def on_unmount(self) -> None:
         self._coalescer.close()
@@ -109,6 +116,7 @@ class DeepSearchApp(Sides):
         before = self.state
         for event in message.events:
             self.state = fold(self.state, event)
+            self._again = heard(self._again, event) if self._again is not None else None
             if isinstance(event, PageOpened):
                 self._show_page(event)
             elif isinstance(event, EngineReady):  # it may have been started again, with settings that say otherwise
@@ -132,6 +140,7 @@ class DeepSearchApp(Sides):
                 self.notify(short(f"{event.message} {event.hint}".strip()), severity="error", markup=False)
         self._research.refresh_from(self.state)
         self._show_beside()
+        self._go_on_again()
         self.tell_of_end(before, self.state)
 
     def _show_page(self, page: PageOpened) -> None:

@@ -37,7 +37,9 @@ class Comfort(App[None]):
         self._title_kept = False
         self._interrupted = -_AGAIN
         self._keymap_given = keymap.checked(settings.keys)
-        self.register_theme(themes.HIGH_CONTRAST)
+        for ours in themes.OURS:
+            self.register_theme(ours)
+        self.stylesheet.set_variables(self.get_css_variables())  # one of them has the name of the theme in force
         if theme := themes.resolve(settings.theme):
             self.theme = theme
         self.set_keymap(keymap.for_textual(self._keymap_given))

@@ -1,4 +1,4 @@
-"""Every key of the app, once. Bindings, the footer, the help screen and the command palette are made from this."""
+"""Every key of the app, once. Bindings, the key bar, the help screen and the command palette are made from this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Key:
     """One key and what it does.
 
     ``id`` names it in a keymap. ``keys`` is Textual's spelling, alternatives joined by commas. ``shown`` puts it in the
-    footer, under ``label`` where the keys' own names will not do. ``palette`` is false where the palette has no use
+    key bar, under ``label`` where the keys' own names will not do. ``palette`` is false where the palette has no use
     for it.
     """
 
@@ -227,6 +227,14 @@ SCREEN: tuple[Key, ...] = (
         "This run under other windows: what would have been masked when. No model is asked.",
         "Context",
     ),
+    Key(
+        "run.again",
+        "r",
+        "app.again",
+        "Ask again",
+        "Ask again under another window or policy, as a session of its own, and compare.",
+        "Run",
+    ),
     Key("run.compare", "b", "app.compare", "Compare", "This session and another one side by side.", "Run"),
     Key("prompt", "i", "prompt", "Ask", "Go to the prompt.", "Run", shown=True),
     Key("pane.turns", "1", "pane('turns')", "Show the turns", "What the model did, turn by turn.", "Panes"),
@@ -245,7 +253,7 @@ SCREEN: tuple[Key, ...] = (
     Key("pane.next", "tab", "cycle(1)", "Next pane", "Go to the next pane.", "Panes", palette=False),
     Key("pane.previous", "shift+tab", "cycle(-1)", "Previous pane", "Go to the pane before.", "Panes", palette=False),
 )
-"""The keys of the research screen, in the order of the footer."""
+"""The keys of the research screen, in the order of the key bar."""
 
 PROMPT: tuple[Key, ...] = (
     Key("run.send", "enter", "send", "Send", "In the prompt: send the question.", "Run"),
@@ -529,6 +537,9 @@ HERE: dict[str, tuple[str, tuple[str, ...]]] = {
     "prompt": ("the prompt", ("run.send", "run.newline", "back")),
 }
 """For each pane, by the id of the widget that has the focus: what it is called, and the keys that matter in it."""
+
+FIRST = ("app.help", "app.palette", "run.stop", "run.answer", "prompt", "prompt.view")
+"""What the key bar shows before anything else: the way to more, and out. Then what ``HERE`` says, then the others."""
 
 
 def groups() -> dict[str, tuple[Key, ...]]:

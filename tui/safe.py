@@ -44,10 +44,13 @@ def _flat(part: Part) -> Part:
 
 
 class Plain(Static):
-    """A :class:`Static` that shows any text literally. It redraws only when the text has changed."""
+    """A :class:`Static` that shows any text literally. It redraws only when the text has changed, and the screen is laid
+    out again only where the new text needs more lines than the old one, or fewer.
+    """
 
     def __init__(self, text: str | Content = "", *, id: str | None = None, classes: str | None = None) -> None:
         self._shown = text if isinstance(text, Content) else plain(text)
+        self._unlaid = False  # the text has changed since the screen was laid out with it
         super().__init__(self._shown, id=id, classes=classes, markup=False)
 
     def show(self, text: str | Content) -> None:
@@ -55,4 +58,23 @@ class Plain(Static):
         content = text if isinstance(text, Content) else plain(text)
         if not content.is_same(self._shown):
             self._shown = content
-            self.update(content)
+            self.update(content, layout=False)
+            self._unlaid = self._fits()
+            if not self._unlaid:
+                self.refresh(layout=True)
+
+    def _fits(self) -> bool:
+        """Whether what is shown takes as many lines as it has."""
+        if not self.styles.auto_dimensions:
+            return True
+        width, height = self.content_size
+        return (
+            bool(height)
+            and not self.styles.is_auto_width
+            and self.get_content_height(self.size, self.size, width) == height
+        )
+
+    def on_resize(self) -> None:
+        if self._unlaid:  # at this width it may take another number of lines than the one before it did
+            self._unlaid = False
+            self.refresh(layout=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,7 @@ from engine.protocol import (
     ModelChosen,
     ModelRemoved,
     PauseIndex,
+    Policy,
     PullEnded,
     Reembed,
     ReembedCost,
@@ -21,6 +23,7 @@ from engine.protocol import (
     WebMode,
 )
 from tui import markdown
+from tui.again import Again
 from tui.bridge import Door
 from tui.comfort import Comfort
 from tui.safe import short
@@ -46,12 +49,17 @@ class Sides(Comfort):
         super().__init__(settings)
         self.state = AppState(policy=settings.policy, web=cast(WebMode, settings.web))
         self.door: Door | None = None
+        self._unsent: list[Command] = []  # what was wanted before there was a door
         self._library = ""
         self._model: str | None = None  # another than the settings', if one was chosen
+        self._again: Again | None = None  # a question that is being asked again
+        self._pair: tuple[str, ...] = ()  # sessions to compare, where the screen for it could not be opened yet
 
     def _send(self, command: Command) -> None:
         if self.door is not None:
             self.door.send(command)
+        else:
+            self._unsent.append(command)
 
     def _show_beside(self) -> None:
         """Screens in front of the main one go on with the state; what waits for the user's word comes before them all."""
@@ -93,10 +101,48 @@ class Sides(Comfort):
         """The session at hand and another one side by side."""
         from tui.screens.compare import Compare
 
+        pair, self._pair = self._pair if self._pair[-1:] == (self.state.session,) else (), ()
         if self.state.run is None:
             self.notify("Ask something first, or compare from the list of sessions.", markup=False)
         else:
-            self.push_screen(Compare(self._settings.journal, self.state.session))
+            self.push_screen(Compare(self._settings.journal, *(pair or (self.state.session,))))
+
+    def action_again(self) -> None:
+        """Ask the question at hand again under other windows, and compare the runs."""
+        from tui.screens.again import AskAgain
+
+        run, session = self.state.run, self.state.session
+        if run is None or run.running:
+            self.notify("Wait until there is an answer, or stop the run.", markup=False)
+            return
+
+        def chosen(policies: tuple[Policy, ...] | None) -> None:
+            if policies:
+                self._pair, self._again = (), Again(session, run.number, policies)
+                self._go_on_again()
+
+        self.push_screen(AskAgain(run), chosen)
+
+    def _go_on_again(self) -> None:
+        """Ask the next one; where that was the last, show them side by side."""
+        from tui.screens.compare import Compare
+        from tui.screens.research import Research
+
+        again = self._again
+        if again is None or (again.step != "next" and not again.over):
+            return
+        if not again.over:
+            self._again = replace(again, step="asked")
+            self._send(again.command())
+            return
+        self._again = None
+        if again.cut:
+            self.notify("It was not asked to the end, so nothing is compared. b compares what was saved.", markup=False)
+        elif isinstance(self.screen, Research):
+            self.push_screen(Compare(self._settings.journal, again.session, *again.done))
+        else:
+            self._pair = (again.session, *again.done)
+            self.notify("It was asked again. Back there, b shows the runs side by side.", markup=False)
 
     def action_index(self) -> None:
         """Ask for a path and index it, beside whatever goes on."""

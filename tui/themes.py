@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from textual.theme import BUILTIN_THEMES, Theme
 
 from engine.clean import clean_line
 from engine.errors import SettingsError
 
+DARK = replace(BUILTIN_THEMES["textual-dark"], primary="#57a5e2", error="#e8748f")
+LIGHT = replace(
+    BUILTIN_THEMES["textual-light"],
+    success="#154f29",
+    warning="#6a4000",
+    error="#9b1f42",
+    accent="#6a4000",
+    variables=BUILTIN_THEMES["textual-light"].variables | {"footer-key-foreground": "#004578"},
+)
+"""Textual's own two, under their names, with colours that can be read as text: at least 4.5:1 against the background."""
+
 HIGH_CONTRAST = Theme(
     name="high-contrast",
     primary="#ffff00",
     secondary="#00ffff",
-    warning="#ffaf00",
-    error="#ff8787",
+    warning="#ffc400",
+    error="#ffb0b0",
     success="#5fff5f",
     accent="#00ffff",
     foreground="#ffffff",
@@ -28,12 +40,14 @@ HIGH_CONTRAST = Theme(
         "block-cursor-background": "#ffff00",
         "block-cursor-text-style": "bold",
         "footer-key-foreground": "#ffff00",
-        "input-selection-background": "#005fff",
+        "input-selection-background": "#003fc0",
         "scrollbar": "#ffffff",
         "border": "#ffffff",
     },
 )
 """Nothing between black and white but what has a meaning: at least 7:1 against the background."""
+
+OURS = (DARK, LIGHT, HIGH_CONTRAST)
 
 CHOICES = ("dark", "light", "ansi", "high-contrast")
 

@@ -1,6 +1,8 @@
 """The inspector under load: a map of a thousand observations, a session of two hundred turns, resizing, and standing still.
 
-Each figure stands beside that of a small run, measured in the same process. Nothing is asserted.
+Each figure is processor time, from the key or the event until nothing moves any more, and stands beside that of a small
+run, measured in the same process. Other programs do not change it much; a pilot's own waiting is not in it. The lag is by
+the clock: how late a timer of five milliseconds comes. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from engine import garbage
 from engine.agent.formats.guided import Guided
 from engine.agent.listen import Listener
 from engine.context import masking, view
@@ -91,6 +94,7 @@ def _observation(number: int, call: str) -> Observation:
 
 
 def measure() -> None:
+    garbage.seldom()  # as the app and the engine do in their processes
     with tempfile.TemporaryDirectory() as home:
         settings = load_settings({"data_dir": home}, env={})
         settings.prepare()
@@ -105,9 +109,17 @@ def _told(label: str, seconds: float, small: float = 0.0) -> None:
 
 async def _map(settings: Settings) -> None:
     small, large = [await _map_of(settings, turns) for turns in (10, 1000)]
-    names = ("folding the events", "drawing it first", "a page down the map", "a row down the map", "a word streamed")
+    names = (
+        "folding the events", "drawing it first", "a page down the map", "a row down the map", "the next pane",
+        "a word streamed", "160 to 80 columns", "80 to 160 columns",
+    )  # fmt: skip
     for name, few, many in zip(names, small, large, strict=True):
         _told(f"1,000 observations: {name}", many, few)
+    for label, at in (("p99", 0.99), ("max", 1.0)):
+        few, many = (sorted(each[len(names) :]) for each in (small, large))
+        _told(
+            f"1,000 observations: lag while words stream, {label}", *(x[round(at * (len(x) - 1))] for x in (many, few))
+        )
 
 
 async def _map_of(settings: Settings, turns: int) -> list[float]:
@@ -115,19 +127,35 @@ async def _map_of(settings: Settings, turns: int) -> list[float]:
     app = DeepSearchApp(lambda _: _Nobody(), settings)
     async with app.run_test(size=(160, 50)) as pilot:
         await pilot.pause()
-        began = time.perf_counter()
+        began = time.process_time()
         app.state = fold_all(events)
-        folded = time.perf_counter() - began
+        folded = time.process_time() - began
         drawn = await _timed(pilot, lambda: app._research.refresh_from(app.state))
         app.screen.query_one(ContextMap).focus()
         pages = [await _press(pilot, "pagedown") for _ in range(10)]
         rows = [await _press(pilot, "down") for _ in range(20)]
+        panes = [await _press(pilot, "tab") for _ in range(5)]
         word = ThoughtDelta("word ", session="s", run=1, turn=turns)
         words = []
         for _ in range(20):
             app.state = fold_all([word], app.state)
             words.append(await _timed(pilot, lambda: app._research.refresh_from(app.state)))
-    return [folded, drawn, *(statistics.median(each) for each in (pages, rows, words))]
+        widths = [await _resize(pilot, width) for width in (80, 160, 80, 160, 80, 160)]
+        medians = [statistics.median(each) for each in (pages, rows, panes, words, widths[::2], widths[1::2])]
+        return [folded, drawn, *medians, *await _lags(app, word)]
+
+
+async def _lags(app: DeepSearchApp, word: Event, seconds: float = 10.0) -> list[float]:
+    """How late a timer comes while the app is told words twenty times a second, as the bridge tells them."""
+    lags, until, due = [], time.perf_counter() + seconds, 0.0
+    while time.perf_counter() < until:
+        if time.perf_counter() >= due:
+            due = time.perf_counter() + 0.05
+            app.post_message(DeepSearchApp.Told([word] * 5))
+        began = time.perf_counter()
+        await asyncio.sleep(0.005)
+        lags.append(time.perf_counter() - began - 0.005)
+    return lags
 
 
 async def _session(settings: Settings) -> None:
@@ -142,20 +170,21 @@ async def _session(settings: Settings) -> None:
     async with app.run_test(size=(160, 50)) as pilot:
         while app.door is None:
             await pilot.pause()
+        await _still()
         opened: dict[int, float] = {}
         for turns, session in sessions.items():
-            began = time.perf_counter()
+            began = time.process_time()
             app.door.send(OpenSession(session))
             while app.state.title != f"{turns} turns":
                 await asyncio.sleep(0.002)
-            await pilot.pause()
-            opened[turns] = time.perf_counter() - began
+            await _still()
+            opened[turns] = time.process_time() - began
         _told("a session of 200 turns: opened and drawn", opened[200], opened[5])
-        began = time.perf_counter()
+        began = time.process_time()
         await pilot.press("escape", "v")
         while not isinstance(app.screen, PromptView) or app.screen.query_one(Folds).block is None:
             await asyncio.sleep(0.002)
-        _told("its last prompt: put together and shown, the first time", time.perf_counter() - began)
+        _told("its last prompt: put together and shown, the first time", time.process_time() - began)
         _told("the prompt of the turn before", await _press(pilot, "left_square_bracket"))
         _told("every piece of a prompt unfolded", await _press(pilot, "z"))
         await pilot.press("escape")
@@ -182,25 +211,33 @@ class _Here:
         self.send, self.close = engine.handle, engine.close
 
 
+async def _still() -> None:
+    """Wait until nothing has been done for two moments on end."""
+    quiet = 0
+    while quiet < 2:
+        used = time.process_time()
+        await asyncio.sleep(0.02)
+        quiet = quiet + 1 if time.process_time() - used < 0.001 else 0
+
+
 async def _timed(pilot: Pilot[None], act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    await pilot.pause()
-    return time.perf_counter() - began
+    await _still()
+    began = time.process_time()
+    pilot.app.call_next(act)
+    await _still()
+    return time.process_time() - began
 
 
 async def _press(pilot: Pilot[None], key: str) -> float:
-    began = time.perf_counter()
-    await pilot.press(key)
-    await pilot.pause()
-    return time.perf_counter() - began
+    return await _timed(pilot, lambda: pilot.app.simulate_key(key))
 
 
 async def _resize(pilot: Pilot[None], width: int) -> float:
-    began = time.perf_counter()
+    await _still()
+    began = time.process_time()
     await pilot.resize_terminal(width, 50)
-    await pilot.pause()
-    return time.perf_counter() - began
+    await _still()
+    return time.process_time() - began
 
 
 if __name__ == "__main__":

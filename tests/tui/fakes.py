@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
@@ -72,6 +73,7 @@ from engine.steering import changes
 from tests.tui.models_told import LISTED
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
+from tui.widgets.keybar import KeyBar
 
 START = 1_790_000_000.0
 QUESTION = "What happens to an observation when it leaves the window, and how do I keep one?"
@@ -477,10 +479,15 @@ async def still(pilot: Pilot[None], app: DeepSearchApp) -> None:
         same, before = (same + 1 if now == before else 0), now
 
 
+def key_bar(app: App[None]) -> str:
+    """What the key bar of the screen in front says; empty while it says nothing."""
+    return " ".join(f"{each.entry.name} {each.entry.what}" for bar in app.screen.query(KeyBar) for each in bar.shown)
+
+
 async def settled(pilot: Pilot[None], app: DeepSearchApp, told: Sequence[Event]) -> None:
-    """Wait until the app has folded all of these events and drawn itself, footer included."""
+    """Wait until the app has folded all of these events and drawn itself, key bar included."""
     wanted = fold_all([*READY, *told]) if told else fold_all(READY)
-    await until_true(pilot, lambda: app.state == wanted and app.screen.query("FooterKey"))
+    await until_true(pilot, lambda: app.state == wanted and key_bar(app))
     app.screen.query_one("#prompt", TextArea).cursor_blink = False
     await pilot.pause()
     await pilot.pause()

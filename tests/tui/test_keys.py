@@ -26,6 +26,7 @@ from engine.protocol import (
     Continue,
     EngineStopped,
     Event,
+    Fork,
     NetworkEntry,
     OpenPage,
     OpenSession,
@@ -53,6 +54,7 @@ from tui import keys
 from tui.app import DeepSearchApp
 from tui.safe import Plain
 from tui.screens import network
+from tui.screens.again import AskAgain
 from tui.screens.compare import Choose, Compare
 from tui.screens.doctor import Doctor
 from tui.screens.fork import ForkForm
@@ -1160,6 +1162,14 @@ async def _(app: Driven) -> None:
             await app.until(lambda: isinstance(app.app.screen, WhatIf))
         await app.press(back)
         assert not isinstance(app.app.screen, WhatIf)
+
+
+@key("run.again")
+async def _(app: Driven) -> None:
+    await app.press("r")
+    assert isinstance(app.app.screen, AskAgain)
+    await app.press("down", "enter")
+    assert app.door.last() == Fork(fakes.SESSION, 0, 1, policy=Policy(window=4))
 
 
 @key("run.compare")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
-import pytest
-from textual.app import App
 from textual.pilot import Pilot
 
 from engine.protocol import (
@@ -27,8 +24,6 @@ from tui.app import DeepSearchApp
 from tui.safe import Plain
 from tui.screens.models import Checked, Models
 from tui.widgets.rows import RowList
-
-SIZES = {"narrow": (80, 24), "medium": (120, 40), "wide": (160, 50)}
 
 
 def door(app: DeepSearchApp) -> fakes.ScriptedDoor:
@@ -149,28 +144,3 @@ async def test_an_engine_that_starts_again_is_told_of_the_choice(tmp_path: Path)
         door(app).tell([ModelChosen("own.gguf", "own.gguf is used from the next question on.")])
         await pilot.pause()
         assert len(app._notifications) == 1
-
-
-class Compare(Protocol):
-    def __call__(self, app: App[None], *, terminal_size: tuple[int, int], run_before: object) -> bool: ...
-
-
-@pytest.mark.snapshot
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("screen", ["models", "fetching"])
-def test_screen(screen: str, size: str, snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "TEXTUAL_THEME"):
-        monkeypatch.delenv(name, raising=False)
-    app = fakes.make_app(tmp_path, fakes.READY)
-
-    async def before(pilot: Pilot[None]) -> None:
-        shelf = await opened(pilot, app)
-        await pilot.press("j", "j")
-        if screen == "fetching":
-            door(app).tell([PULLING])
-            await fakes.until_true(pilot, lambda: shelf.query_one("#models-pull").display)
-        await pilot.pause()
-        await fakes.until_true(pilot, lambda: shelf.selected == MODELS[2])
-        await fakes.still(pilot, app)
-
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)

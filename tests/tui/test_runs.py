@@ -13,7 +13,6 @@ from engine.protocol import Fork, Forked, ModelInfo, Policy, RunStarted
 from tests.engine.test_report import about
 from tests.tui import fakes, kept
 from tests.tui.test_safe import drawn
-from tests.tui.test_snapshots import SIZES, Compare
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
 from tui.screens.compare import Choose
@@ -209,33 +208,3 @@ def test_the_screen_of_a_fork_is_the_run_so_far_under_its_new_question_and_polic
     run = fold_all([resumed], state).run
     assert run is not None and (run.question, run.policy.window, len(run.turns)) == ("Another?", 5, 3)
     assert run.started_at == fakes.START + 9 and state.title == "Another?"
-
-
-# ── how it looks ─────────────────────────────────────────────────────────────────────────────────
-
-SCREENS = {"what-if": ("x",), "compare": ("b",), "fork": ("g", "j", "f")}
-
-
-@pytest.mark.snapshot
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("screen", SCREENS)
-def test_screen(screen: str, size: str, snap_compare: Compare, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "TEXTUAL_THEME"):
-        monkeypatch.delenv(name, raising=False)
-    app = fakes.make_app(data, fakes.READY, fakes.RUN)
-
-    async def before(pilot: Pilot[None]) -> None:
-        await begin(pilot, app, *SCREENS[screen])
-        if screen == "what-if":
-            await fakes.until_true(pilot, lambda: isinstance(app.screen, WhatIf) and app.screen.both is not None)
-            await pilot.press("right")
-        elif screen == "compare":
-            await fakes.until_true(pilot, lambda: isinstance(app.screen, Choose) and app.screen.query_one(RowList).row)
-            await pilot.press("enter")
-            await fakes.until_true(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.measures)
-        else:
-            app.screen.query_one("#fork-window", Input).cursor_blink = False
-        await fakes.until_true(pilot, lambda: screen == "fork" or app.screen.query("FooterKey"))
-        await fakes.still(pilot, app)
-
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)

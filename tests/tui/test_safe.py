@@ -155,7 +155,7 @@ async def test_the_reader(text: str, tmp_path: Path) -> None:
     async with app.run_test(size=(140, 24), notifications=True) as pilot:
         await fakes.settled(pilot, app, ())
         app.push_screen(Reader(text, text, f"{text}\n{text}", 1, [(1, 1)]))
-        await fakes.until_true(pilot, lambda: isinstance(app.screen, Reader) and app.screen.query("FooterKey"))
+        await fakes.until_true(pilot, lambda: isinstance(app.screen, Reader) and fakes.key_bar(app))
         await pilot.press("slash", *"[/", "enter")
         await pilot.pause()
         seen = drawn(app.screen)

@@ -1,49 +1,129 @@
-"""Whole screens at three sizes. Look at them before accepting a change: ``pytest -m snapshot --snapshot-update``."""
+"""Every screen at three sizes in four themes. Look at them before accepting a change: ``pytest -m snapshot --snapshot-update``.
+
+A picture is kept of the dark theme. Of all four a short text of their colours is kept, beside the picture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import pkgutil
+import time
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import Screen
 
-from engine.protocol import Event
-from tests.tui import fakes
+import tui.screens
+from engine import config_file, doctor
+from tests.tui import looks, scenes
+from tests.tui.scenes import SCENES, SIZES, Stage
+from tui import themes
 
 pytestmark = pytest.mark.snapshot
 
-SIZES = {"narrow": (80, 24), "medium": (120, 40), "wide": (160, 50)}
-SCREENS: dict[str, tuple[Sequence[Event], tuple[str, ...]]] = {
-    "empty": ((), ()),
-    "running": (fakes.RUNNING, ()),
-    "masked": (fakes.RUN, ("escape", "2", "home", "enter")),
-    "context": (fakes.RUNNING, ("2", "end", "p", "p", "plus", "plus")),
-    "answered": (fakes.RUN, ()),
-}
+__all__ = ["SIZES", "Compare"]
+
+CASES = [pytest.param(name, size, id=f"{name}-{size}") for name, scene in SCENES.items() for size in scene.sizes]
 
 
 class Compare(Protocol):
     def __call__(self, app: App[None], *, terminal_size: tuple[int, int], run_before: object) -> bool: ...
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("screen", SCREENS)
-def test_screen(screen: str, size: str, snap_compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Text(SingleFileSnapshotExtension):
+    """A text file for each snapshot."""
+
+    _file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+    def serialize(self, data: object, **options: object) -> str:
+        return str(data)
+
+
+@pytest.fixture(autouse=True)
+def alike(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same on every machine: its clock's zone, its colours, what its doctor finds."""
     for name in ("NO_COLOR", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
-    told, keys = SCREENS[screen]
-    app = fakes.make_app(tmp_path, fakes.READY, told)
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr(config_file, "names", lambda: scenes.NAMES)
+    monkeypatch.setattr(doctor, "checks", lambda settings: iter(scenes.CHECKS))
+    if hasattr(time, "tzset"):
+        time.tzset()
+    yield
+    monkeypatch.undo()
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
+async def in_theme(stage: Stage, theme: str) -> looks.Grid:
+    """The screen in a theme, once that has reached all of it."""
+    stage.app.theme = themes.resolve(theme)
+    before: looks.Grid = ()
+    while True:
+        await stage.pilot.pause()
+        now = looks.grid(stage.app)
+        if now == before:
+            return now
+        before = now
+
+
+def hard_to_read(app: App[None], theme: str, shown: looks.Grid) -> list[str]:
+    """What has too little contrast in a theme of our own. The colours of ``ansi`` are the terminal's."""
+    if theme == "ansi":
+        return []
+    colours = app.theme_variables
+    least = looks.STRONG if theme == "high-contrast" else looks.ORDINARY
+    inks = [colours[name] for name in ("foreground", "footer-key-foreground")]
+    grounds = [colours[name] for name in ("background", "surface")]
+    return [f"{theme}: {each}" for each in looks.weak(shown, inks, grounds, least)]
+
+
+def is_covered(app: App[None]) -> bool:
+    """Whether something lies over what has the focus: what is typed would not be seen."""
+    focused = app.screen.focused
+    if focused is None or not focused.region:
+        return False
+    return focused not in app.screen.get_widget_at(*focused.region.offset)[0].ancestors_with_self
+
+
+@pytest.mark.parametrize(("name", "size"), CASES)
+def test_screen(name: str, size: str, snap_compare: Compare, snapshot: SnapshotAssertion, tmp_path: Path) -> None:
+    scene = SCENES[name]
+    app = scenes.staged(scene, tmp_path)
+    first, *others = (each for each in themes.CHOICES if each != "dark")
+    app.theme = themes.resolve(first)
+    shown: dict[str, looks.Grid] = {}
+    unreadable: list[str] = []
 
     async def before(pilot: Pilot[None]) -> None:
-        await fakes.settled(pilot, app, told)
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-        if "plus" in keys:
-            await fakes.until_true(pilot, lambda: app.state.policy.window == 3)
-        await fakes.still(pilot, app)
+        stage = Stage(app, pilot, tmp_path)
+        await scenes.arrive(stage, scene)
+        assert not is_covered(app)
+        for theme in (first, *others, "dark"):  # the dark one last: a picture of it is taken then
+            shown[theme] = await in_theme(stage, theme)
+            unreadable.extend(hard_to_read(app, theme, shown[theme]))
 
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
+    assert snap_compare(app, terminal_size=scene.sizes[size], run_before=before)
+    for theme in themes.CHOICES:
+        assert looks.characters(shown[theme]) == looks.characters(shown["dark"]), theme
+    assert looks.colours({theme: shown[theme] for theme in themes.CHOICES}) == snapshot.use_extension(Text)
+    assert unreadable == []
+
+
+def test_every_screen_is_in_the_table() -> None:
+    there = set[type[Screen[object]]]()
+    for module in pkgutil.iter_modules(tui.screens.__path__, "tui.screens."):
+        for each in vars(import_module(module.name)).values():
+            if inspect.isclass(each) and issubclass(each, Screen) and each.__module__ == module.name:
+                there.add(each)
+    made = {each for each in there if not any(other is not each and issubclass(other, each) for other in there)}
+    assert made <= {scene.shows for scene in SCENES.values()}, "add a line to tests/tui/scenes.py"
+    assert len(made) > 15

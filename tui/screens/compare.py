@@ -1,10 +1,11 @@
-"""Two saved runs side by side: their figures, and their answers with what only one of them says."""
+"""Saved runs side by side: their figures, and their answers with what only one of them says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -13,11 +14,11 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from engine.errors import DeepSearchError
 from tui import keys
 from tui.safe import Part, Plain, line, lines, plain, short
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Choose(Screen[str]):
             listed = RowList(id="choose-list")
             listed.add_class("pane")
             yield listed
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._load()
@@ -78,15 +79,15 @@ class Choose(Screen[str]):
 
 
 class Compare(Screen[None]):
-    """The last question of each of two sessions. Without a second one, it asks for it first."""
+    """The last question of each of two or more sessions. Without a second one, it asks for it first."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.COMPARE)
     AUTO_FOCUS = "#compare-figures"
 
-    def __init__(self, journal: Path, first: str, second: str = "") -> None:
+    def __init__(self, journal: Path, first: str, *others: str) -> None:
         super().__init__()
-        self._path, self._first, self._second = journal, first, second
+        self._path, self._first, self._others = journal, first, others
         self.measures: tuple[Measures, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -95,22 +96,22 @@ class Compare(Screen[None]):
         figures.add_class("pane")
         figures.border_title = "figures"
         yield figures
-        with Container(id="compare-answers"):
-            for side in ("a", "b"):
+        with Container(id="compare-answers", classes="-many" if len(self._others) > 1 else ""):
+            for side in _sides(1 + max(1, len(self._others))):
                 with VerticalScroll(id=f"compare-{side}", classes="pane") as box:
                     box.border_title = f"{side.upper()} answer"
                     yield Plain(id=f"compare-answer-{side}")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
-        if self._second:
+        if self._others:
             self._load()
         else:
             self.app.push_screen(Choose(self._path, self._first), self._chosen)
 
     def _chosen(self, session: str | None) -> None:
         if session:
-            self._second = session
+            self._others = (session,)
             self._load()
         else:
             self.dismiss()
@@ -122,7 +123,7 @@ class Compare(Screen[None]):
 
         try:
             with closing(Journal(self._path)) as journal:
-                asked = [measure(journal.events(session)) for session in (self._first, self._second)]
+                asked = [measure(journal.events(session)) for session in (self._first, *self._others)]
         except DeepSearchError as error:
             self.app.call_from_thread(self._say, f"{error}. {error.hint}")
             return
@@ -130,35 +131,41 @@ class Compare(Screen[None]):
             self.app.call_from_thread(self._say, "Nothing was asked in one of the sessions.")
             return
         measures = [each[-1] for each in asked]
-        diff = answer_diff(measures[0].answer, measures[1].answer)
-        self.app.call_from_thread(self._show, measures, diff)
+        diffs = [answer_diff(measures[0].answer, other.answer) for other in measures[1:]]
+        self.app.call_from_thread(self._show, measures, diffs)
 
     def _say(self, said: str) -> None:
         self.query_one("#compare-title", Plain).show(line(("Compare", "bold $primary"), f"  {short(said)}"))
 
-    def _show(self, measures: Sequence[Measures], diff: Sequence[Change]) -> None:
+    def _show(self, measures: Sequence[Measures], diffs: Sequence[Sequence[Change]]) -> None:
         self.measures = tuple(measures)
-        one, two = measures
         questions = dict.fromkeys(short(each.question, 200) for each in measures)
         self._say("  |  ".join(questions))
         self.query_one("#compare-figures", RowList).show(figure_rows(measures))
-        same = all(kind == "same" for kind, _ in diff)
-        for side, skipped, each in (("a", "new", one), ("b", "gone", two)):
+        for place, (side, each) in enumerate(zip(_sides(len(measures)), measures, strict=True)):
+            diff, skipped = (diffs[place - 1], "gone") if place else (diffs[0], "new")
             answer = self.query_one(f"#compare-answer-{side}", Plain)
             nothing = line(("There is no answer.", "dim"))
             answer.show(_answer(diff, skipped) if each.answer else nothing)
-            box = self.query_one(f"#compare-{side}", VerticalScroll)
-            box.border_subtitle = "the same words" if same else "underlined: only here"
+            same = all(kind == "same" for kind, _ in diff)
+            only = "underlined: only here" if len(measures) == 2 else f"underlined: not in {'A' if place else 'B'}"
+            self.query_one(f"#compare-{side}", VerticalScroll).border_subtitle = "the same words" if same else only
 
     def action_back(self) -> None:
         self.dismiss()
+
+
+def _sides(count: int) -> str:
+    """A letter for each run."""
+    return ascii_lowercase[:count]
 
 
 def figure_rows(measures: Sequence[Measures]) -> list[Row]:
     """The figures, a column for each run; what differs in bold, with a sign."""
     from engine.measure import table
 
-    heads = ("", tuple(f"{name} {each.session}" for name, each in zip("AB", measures, strict=True)))
+    names = _sides(len(measures)).upper()
+    heads = ("", tuple(f"{name} {each.session}" for name, each in zip(names, measures, strict=True)))
     rows = [heads, *((name, tuple(short(value, 40) for value in values)) for name, values in table(measures))]
     name = max(len(label) for label, _ in rows)
     widths = [max(len(values[place]) for _, values in rows) for place in range(len(measures))]

@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from tui import keys
 from tui.safe import Plain, line, lines, short
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Doctor(Screen[None]):
             listed = RowList(id="doctor-list")
             listed.add_class("pane")
             yield listed
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.action_again()

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer
 
 from engine.protocol import (
     CancelPull,
@@ -29,6 +28,7 @@ from tui.safe import Plain, line, lines, short
 from tui.screens.confirm import Confirm
 from tui.state import AppState
 from tui.widgets.bars import duration, meter
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 _BAR = 12
@@ -51,7 +51,7 @@ class Models(Screen[None]):
             listed.add_class("pane")
             yield listed
         yield Plain(id="models-pull", classes="bar")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._show()

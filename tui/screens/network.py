@@ -12,13 +12,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer
 
 from engine.protocol import ApprovalNeeded, Approve, Command, NetworkEntry, Stop
 from tui import keys
 from tui.safe import Plain, line, lines, short
 from tui.state import AppState
 from tui.widgets.bars import duration
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 GRACE = 0.6
@@ -88,7 +88,7 @@ class Network(Screen[None]):
             listed = RowList(id="network-list")
             listed.add_class("pane")
             yield listed
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._show()

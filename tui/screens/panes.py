@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from tui.safe import Plain
 from tui.screens.reader import Reader
@@ -18,12 +19,19 @@ from tui.widgets.answer import Answer, AnswerScroll, cited
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
 from tui.widgets.empty import Empty
+from tui.widgets.keybar import KeyBar
 from tui.widgets.prompt import Prompt
 from tui.widgets.rows import RowList
 from tui.widgets.sources import Sources
 from tui.widgets.turns import Turns
 
 PANES = ("turns", "context", "sources", "answer")
+
+
+def at_size(cells: int, breakpoints: Sequence[tuple[int, str]]) -> dict[str, bool]:
+    """Which of the classes a screen of this size has."""
+    here = max((each for each in breakpoints if each[0] <= cells), default=(0, ""))[1]
+    return {name: name == here for _, name in breakpoints}
 
 
 class Panes(Screen[None]):
@@ -57,7 +65,13 @@ class Panes(Screen[None]):
         with Horizontal(id="ask"):
             yield Plain("›", id="ask-sign")
             yield Prompt(id="prompt")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Take the classes of the new size before Textual lays the screen out, and not after: it would do so twice."""
+        width, height = event.size
+        classes = at_size(width, self.HORIZONTAL_BREAKPOINTS) | at_size(height, self.VERTICAL_BREAKPOINTS)
+        self.update_classes(classes, animate=False)
 
     @property
     def detailed(self) -> bool:
@@ -66,10 +80,10 @@ class Panes(Screen[None]):
 
     def show_pane(self, pane: str, *, focus: bool = False) -> None:
         """Bring this pane up where only some fit."""
-        for each in PANES:
-            self.set_class(each == pane, f"-on-{each}")
+        classes = {f"-on-{each}": each == pane for each in PANES}
         if pane in ("context", "sources"):
-            self.set_class(pane == "sources", "-with-sources")
+            classes["-with-sources"] = pane == "sources"
+        self.update_classes(classes)  # at once: each change of one is a look at the sheet for every widget
         if focus:
             self.call_after_refresh(self._pane_focus(pane).focus)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from engine.protocol import PromptShown, ShowPrompt
 from tui import keys, prompts
@@ -16,6 +16,7 @@ from tui.safe import Plain, line, short
 from tui.screens.steer import Steer
 from tui.state import AppState
 from tui.widgets.folds import Block, Folds
+from tui.widgets.keybar import KeyBar
 
 _SIGN: dict[Change, str] = {"same": "", "added": "+", "gone": "-", "changed": "~", "masked": "⊘", "back": "↩"}
 _LOOK: dict[Change, str] = {
@@ -53,7 +54,7 @@ class PromptView(Screen[None]):
         yield Plain(id="prompt-difference", classes="bar")
         yield Folds(id="prompt-pieces")
         yield Input(placeholder="find in the prompt…  (enter: next, esc: done)", id="prompt-find", compact=True)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#prompt-find").display = False

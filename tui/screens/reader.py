@@ -9,11 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from tui import keys
 from tui.safe import Plain, line, short
 from tui.widgets.document import Document
+from tui.widgets.keybar import KeyBar
 
 
 class Reader(Screen[None]):
@@ -42,7 +43,7 @@ class Reader(Screen[None]):
         yield Plain(id="reader-note", classes="bar")
         yield self._document
         yield Input(placeholder="find…  (enter: next, esc: done)", id="reader-find", compact=True)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#reader-find").display = False

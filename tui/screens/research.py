@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Input
 
-from engine.protocol import AnswerNow, Ask, CancelIndex, Command, Continue, Stop
+from engine.protocol import AnswerNow, Ask, Command, Continue
 from tui import keys
 from tui.safe import Plain
-from tui.screens.prompt import PromptView
 from tui.screens.steer import Steer
 from tui.state import AppState, RunState
 from tui.widgets import status
@@ -45,14 +45,13 @@ class Research(Steer):
         self._clock = clock
         self._chosen: tuple[int, int, int] | None = None  # the row the user looks at; None: whatever is newest
         self._asked = ""
-        self._stopping = False
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(0.25, self.show_bars, pause=True)
         self.show_pane("turns")
         self.refresh_from(self.state)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - Textual calls those of the classes above as well
         self.show_bars()
 
     # ── the state comes down ─────────────────────────────────────────────────────────────────────
@@ -66,7 +65,8 @@ class Research(Steer):
         self.set_class(run is None, "-fresh")
         if run is not None and (old is None or (run.number, state.session) != (old.number, before.session)):
             self._begin()
-        self.query_one(Empty).refresh_from(state)
+        if run is None:
+            self.query_one(Empty).refresh_from(state)
         turns = self.query_one(Turns)
         turns.refresh_from(state)
         self.query_one(ContextMap).refresh_from(state)
@@ -80,10 +80,10 @@ class Research(Steer):
             self._timer.resume()
         else:
             self._timer.pause()
-        self.refresh_bindings()
+        self.refresh_keys()
 
     def _begin(self) -> None:
-        self._chosen, self._stopping = None, False
+        self._chosen, self.stopping = None, False
         turns = self.query_one(Turns)
         turns.following = True
         running = self.state.run is not None and self.state.run.running
@@ -124,7 +124,9 @@ class Research(Steer):
         if found is not None and place is not None:
             self.query_one(Detail).show(*found, place[2])
         main.set_class(found is not None, "-detail")
-        main.border_title = f"4 Turn {found[1].number}" if found is not None else "4 Answer"
+        title = f"4 Turn {found[1].number}" if found is not None else "4 Answer"
+        if main.border_title != title:  # to set it is to draw the whole pane
+            main.border_title = title
 
     # ── what the widgets say ─────────────────────────────────────────────────────────────────────
 
@@ -155,9 +157,10 @@ class Research(Steer):
         self.post_message(self.Wanted(Ask(question, session=self.state.session)))
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
-        self.drop_offer()
+        dropped = self.drop_offer()
         self._choose(event.rows)
-        self.show_bars()
+        if dropped:
+            self.show_bars()
 
     def on_row_list_picked(self, event: RowList.Picked) -> None:
         if event.rows.id in ("citations", "sources"):
@@ -184,7 +187,7 @@ class Research(Steer):
                 turns.following = False
                 turns.select(":".join(map(str, self._chosen)))
         self._show_main()
-        self.refresh_bindings()
+        self.refresh_keys()
 
     # ── what the keys do ─────────────────────────────────────────────────────────────────────────
 
@@ -197,7 +200,7 @@ class Research(Steer):
                 return run is not None and (self.selected() is not None or None)
             case "answer_now":
                 return running
-            case "fork":
+            case "fork" | "again":
                 return run is not None and not running
             case "continue":
                 return self.state.can_continue and not running
@@ -208,9 +211,9 @@ class Research(Steer):
             case "open" | "original" | "copy" | "find" | "pane":
                 return run is not None
             case "stop":
-                return self._can_stop()
+                return self.can_stop()
             case "back":
-                return run is not None and not self._can_stop()
+                return run is not None and not self.can_stop()
         return True
 
     def action_pane(self, pane: str) -> None:
@@ -218,21 +221,6 @@ class Research(Steer):
             self._chosen = None
             self.query_one("#main").remove_class("-detail").border_title = "4 Answer"
         self.show_pane(pane, focus=True)
-
-    def _can_stop(self) -> bool:
-        run = self.state.run
-        if self.query_one("#find").has_class("-on") or self.offer is not None:
-            return False
-        return self.state.indexing is not None or (run is not None and run.running and not self._stopping)
-
-    def action_stop(self) -> None:
-        """The run first, then the indexing."""
-        run = self.state.run
-        if run is not None and run.running and not self._stopping:
-            self._stopping = True
-            self.post_message(self.Wanted(Stop()))
-        else:
-            self.post_message(self.Wanted(CancelIndex()))
 
     def action_back(self) -> None:
         """Out of what is in front: an offer, the find box, the prompt, a detail."""
@@ -250,6 +238,8 @@ class Research(Steer):
 
     def action_view(self) -> None:
         """What the model read, at the turn that is selected or else the last one."""
+        from tui.screens.prompt import PromptView
+
         run, place = self.state.run, self._chosen or self.query_one(Turns).selected
         if run is not None:
             self.app.push_screen(PromptView(self.state, *(place[:2] if place[0] else (run.number, 0))))

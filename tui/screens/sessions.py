@@ -14,12 +14,13 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from engine.errors import DeepSearchError
 from tui import keys
 from tui.safe import Part, Plain, line, lines, short
 from tui.screens.confirm import Ask, Confirm, Pick
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Sessions(Screen[Chosen | None]):
             listed = RowList(id="sessions-list")
             listed.add_class("pane")
             yield listed
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._count("")

@@ -11,12 +11,13 @@ from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from engine.errors import SettingsError
 from engine.settings import CACHES, ENV_PREFIX, MASKINGS, WEB_MODES
 from tui import keys, themes
 from tui.safe import Part, Plain, line, lines, short
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class SettingsScreen(Screen[None]):
             with VerticalScroll(id="settings-about", classes="pane", can_focus=False):
                 yield Plain(id="settings-text")
         yield Input(id="settings-value", compact=True, select_on_focus=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#settings-value").display = False

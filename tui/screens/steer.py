@@ -1,4 +1,4 @@
-"""The keys that change what the model sees: what they would cost first, then the change, and taking it back."""
+"""The keys that steer a run: what a change would cost first, then the change, and taking it back; and stopping it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from textual.content import Content
 from textual.message import Message
 
-from engine.protocol import Command, Redo, SetMark, SetMasking, Undo
+from engine.protocol import CancelIndex, Command, Redo, SetMark, SetMasking, Stop, Undo
 from tui import offers
 from tui.offers import Offer
 from tui.safe import line, short
@@ -33,6 +33,8 @@ class Steer(Panes):
         self.preview = preview
         self._offer: Offer | None = None
         self._going = ("", 0)  # the key of the window that was taken, and the turn it was taken in
+        self._keys: tuple[object, ...] = ()  # what the keys that can be used were read from
+        self.stopping = False
 
     @property
     def offer(self) -> Offer | None:
@@ -56,6 +58,14 @@ class Steer(Panes):
             return None
         told, how = offers.words(self.state, offer, self.size.width - 7)
         return line(("? ", "bold $warning"), (told, "bold"), "  ", (how, "dim"))
+
+    def refresh_keys(self) -> None:
+        """Read the keys again, if other ones can be used than before."""
+        run, state = self.state.run, self.state
+        now = (run is None, run and run.running, state.can_continue, self.can_stop(), self.selected() is None)
+        if now != self._keys:
+            self._keys = now
+            self.refresh_bindings()
 
     # ── what the keys do ─────────────────────────────────────────────────────────────────────────
 
@@ -112,6 +122,22 @@ class Steer(Panes):
             self.post_message(self.Wanted(offer.price()))
         self.show_bars()
         self.refresh_bindings()
+
+    def can_stop(self) -> bool:
+        """Whether esc would stop something."""
+        run = self.state.run
+        if self.query_one("#find").has_class("-on") or self.offer is not None:
+            return False
+        return self.state.indexing is not None or (run is not None and run.running and not self.stopping)
+
+    def action_stop(self) -> None:
+        """The run first, then the indexing."""
+        run = self.state.run
+        if run is not None and run.running and not self.stopping:
+            self.stopping = True
+            self.post_message(self.Wanted(Stop()))
+        else:
+            self.post_message(self.Wanted(CancelIndex()))
 
     def show_bars(self) -> None:
         """Draw the title and the status again."""

@@ -13,11 +13,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from engine.errors import DeepSearchError
 from tui import keys
 from tui.safe import Part, Plain, line, lines, short
+from tui.widgets.keybar import KeyBar
 from tui.widgets.rows import Row, RowList
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class WhatIf(Screen[None]):
             listed.border_title = "observations by turn"
             yield listed
         yield Plain(id="whatif-told")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._load()
@@ -116,7 +116,9 @@ class WhatIf(Screen[None]):
         listed = self.query_one("#whatif-grid", RowList)
         rows = grid.grid(both, max(30, listed.scrollable_content_region.width))
         listed.show(rows if len(rows) > 1 else [Row("", line(("Nothing was read.", "dim")), enabled=False)])
-        listed.border_subtitle = f"{grid.USED} used  {grid.LOST} used out of view  █ in view  ░ masked"
+        listed.border_subtitle = (
+            f"{grid.USED} used  {grid.LOST} used out of view  █ in view  ░ masked  ▓▒ not as it ran"
+        )
         self._tell()
 
     def _scrubber(self) -> Content:

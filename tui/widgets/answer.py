@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Markdown
-from textual.widgets.markdown import MarkdownStream
 
 from engine.clean import clean
 from engine.protocol import Citation
@@ -19,6 +17,10 @@ from tui.safe import Plain, line, lines, short
 from tui.state import AppState, RunState
 from tui.widgets import words
 from tui.widgets.rows import Row, RowList
+
+if TYPE_CHECKING:
+    from textual.widgets import Markdown
+    from textual.widgets.markdown import MarkdownStream
 
 _QUOTED = 600
 """Characters of a quote shown under its citation; the reader shows the lines whole."""
@@ -56,12 +58,12 @@ class Answer(Vertical):
         self._wanted = ""
         self._final = True
         self._at_end = True
+        self._read: tuple[object, ...] = ()
         self._new = False  # something was written below while one looks at what is above
 
     def compose(self) -> ComposeResult:
         with AnswerScroll(id="answer-scroll"):
             yield Plain(id="answer-note")
-            yield Markdown(id="answer-text", open_links=False)
         yield More("↓ more", id="more")
         yield RowList(id="citations")
 
@@ -72,6 +74,9 @@ class Answer(Vertical):
 
     def refresh_from(self, state: AppState) -> None:
         run = state.run
+        before, self._read = self._read, _read_of(state)
+        if len(before) == len(self._read) and all(a is b for a, b in zip(before, self._read, strict=True)):
+            return  # most of what comes is about turns
         note = self.query_one("#answer-note", Plain)
         note.show(_note(run) if run is not None else Content())
         note.set_class(not note.visual, "-off")
@@ -79,20 +84,21 @@ class Answer(Vertical):
         listed = self.query_one("#citations", RowList)
         self.set_class(bool(citations), "-cited")
         listed.show([Row(str(index), citation_row(index, each)) for index, each in enumerate(citations)])
-        before = "".join(_told(earlier, numbered(earlier.answer, earlier.citations)) for earlier in state.earlier)
+        earlier = "".join(_told(past, numbered(past.answer, past.citations)) for past in state.earlier)
         self._final = run is None or run.answer_final or not run.running
         text = "" if run is None else numbered(run.answer, run.citations) if self._final else run.answer
         heading = f"## {short(run.question)}\n\n" if run is not None and state.earlier else ""
-        wanted = clean(before + heading + text)
+        wanted = clean(earlier + heading + text)
         if wanted != self._wanted:
             self._wanted = wanted
             self.call_later(self._write)
 
     async def _write(self) -> None:
         """Bring the Markdown up to what is wanted: a growing answer is streamed, anything else replaced."""
-        wanted, text = self._wanted, self.query_one(Markdown)
-        if wanted == self._shown:
+        if self._wanted == self._shown:
             return
+        text = await self._text()
+        wanted = self._wanted
         grows = bool(self._shown) and wanted.startswith(self._shown) and not self._final
         if not grows:
             if self._stream is not None:
@@ -101,11 +107,22 @@ class Answer(Vertical):
             await text.update(wanted)
         else:
             if self._stream is None:
-                self._stream = Markdown.get_stream(text)
+                self._stream = text.get_stream(text)
                 self._at_end = True
             self._new = not self._at_end
             await self._stream.write(wanted[len(self._shown) :])
         self._shown = wanted
+
+    async def _text(self) -> Markdown:
+        """Where the answer stands. Made for the first one: what it needs takes longer to load than the first frame."""
+        from textual.widgets import Markdown
+
+        scroll = self.query_one(AnswerScroll)
+        for text in scroll.query(Markdown):
+            return text
+        text = Markdown(id="answer-text", open_links=False)
+        await scroll.mount(text)
+        return text
 
     # Textual's own anchor pushes text that is shorter than its pane down to the bottom.
 
@@ -133,6 +150,16 @@ class Answer(Vertical):
     def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
         event.stop()
         self.notify(f"Links in an answer are not opened: {short(event.href, 80)}", markup=False)
+
+
+def _read_of(state: AppState) -> tuple[object, ...]:
+    """All of the state that the answer and its note are made from."""
+    run = state.run
+    if run is None:
+        return (state.earlier,)
+    turn = run.turn.number if run.turn is not None else 0
+    told = (run.question, run.answer, run.answer_final, run.told, run.running, run.citations, run.evidence)
+    return (state.earlier, turn, *told)
 
 
 def cited(run: RunState) -> tuple[Citation, ...]:

@@ -16,6 +16,9 @@ from tui.widgets import words
 from tui.widgets.rows import Row
 
 _CELL: Mapping[State, str] = {"live": "█", "masked": "░", "pinned": "^", "kept": "!"}
+_OTHER: Mapping[State, str] = {"live": "▓", "masked": "▒", "pinned": "^", "kept": "!"}
+"""The same, where it is not what it was when the run ran."""
+
 _LABEL = 29
 """Cells for an observation's number, tool and title; less where the screen is narrow."""
 
@@ -82,7 +85,7 @@ def grid(both: Both, width: int) -> list[Row]:
 
 def _cell(state: State | None, mark: str, width: int, *, differs: bool) -> list[Part]:
     """One column of an observation: its state, and in the middle the mark of a use."""
-    filled = _CELL[state] * width if state else " " * width
+    filled = (_OTHER if differs else _CELL)[state] * width if state else " " * width
     style = ("bold $warning" if differs else words.STYLE[state]) if state else ""
     if not mark:
         return [(filled, style)]

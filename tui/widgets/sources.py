@@ -17,8 +17,13 @@ class Sources(RowList):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.add_class("pane")
+        self._told: tuple[object, ...] = ()
 
     def refresh_from(self, state: AppState) -> None:
+        run = state.run
+        before, self._told = self._told, (run.observations, run.evidence, run.citations) if run is not None else (None,)
+        if len(before) == len(self._told) and all(a is b for a, b in zip(before, self._told, strict=True)):
+            return
         sources = state.run.sources() if state.run is not None else ()
         self.show([_row(source) for source in sources])
 

@@ -114,8 +114,12 @@ class Turns(RowList):
         self._seen = ""
         self._drawn: Drawn = {}
         self._session = ""
+        self._told: tuple[object, ...] = ()
 
     def refresh_from(self, state: AppState) -> None:
+        before, self._told = self._told, (state.session, state.earlier, state.run, state.unknown)
+        if before and all(a is b for a, b in zip(before, self._told, strict=True)):
+            return
         runs = (*state.earlier, state.run) if state.run is not None else state.earlier
         unknown = [
             line((f"? {short(event.name, 40)} {short(str(dict(event.data)), 200)}", "dim")) for event in state.unknown
@@ -134,7 +138,9 @@ class Turns(RowList):
         if self.following or state.run is None:
             self._seen = self.last_row
         new = state.run is not None and state.run.running and self.last_row != self._seen
-        self.border_subtitle = "↓ new below · G follows" if new else None
+        said = "↓ new below · G follows" if new else None
+        if self.border_subtitle != said:  # to set it is to draw the whole pane
+            self.border_subtitle = said
 
     def on_click(self, event: Click) -> None:
         """A click on the border's lower edge, where that is said, follows again."""
@@ -150,5 +156,5 @@ class Turns(RowList):
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         self.following = event.row == self.last_row
-        if self.following:
+        if self.following and self.border_subtitle is not None:
             self.border_subtitle = None
