@@ -53,7 +53,8 @@ Size = tuple[int, int]
 SIZES: dict[str, Size] = {"narrow": (80, 24), "medium": (120, 40), "wide": (160, 50)}
 NARROW: dict[str, Size] = {"narrow": SIZES["narrow"]}
 WIDE: dict[str, Size] = {"wide": SIZES["wide"]}
-TINY: dict[str, Size] = {"tiny": (48, 12)}
+TINY: dict[str, Size] = {"tiny": SIZES["narrow"]}
+"""Where it begins; the way there makes it smaller than the app can be used."""
 
 
 @dataclass(frozen=True)
@@ -262,11 +263,15 @@ async def _palette(stage: Stage) -> None:
     await stage.press("down")
 
 
+async def _shrink(stage: Stage) -> None:
+    await stage.pilot.resize_terminal(48, 12)
+    await stage.until(lambda: stage.app.screen.size.width == 48)
+
+
 async def _too_small(stage: Stage) -> None:
-    await stage.pilot.resize_terminal(100, 30)
     await stage.press("escape", "f1")
     await stage.front(Help)
-    await stage.pilot.resize_terminal(48, 12)
+    await _shrink(stage)
     await stage.front(TooSmall)
 
 
@@ -323,7 +328,7 @@ SCENES: dict[str, Scene] = {
     "lost": Scene(Research, LOST, press(), sizes=NARROW),
     "recorded": Scene(Research, RECORDED, press("escape", "2", "home")),
     "recorded-turns": Scene(Research, RECORDED, press("escape", "1", "home", "down", "enter"), sizes=NARROW),
-    "tiny": Scene(Research, RUN, press(), sizes=TINY),
+    "tiny": Scene(Research, RUN, _shrink, sizes=TINY),
     # in front of it
     "help": Scene(Help, RUN, press("escape", "2", "f1", until=_shows(Help))),
     "palette": Scene(CommandPalette, RUN, _palette),
