@@ -163,6 +163,18 @@ def _how_it_computes(settings: Settings) -> str:
         return ""  # the check of the library tells it
 
 
+def _reranker(settings: Settings) -> _Result:
+    from engine.sources.library.cross_encoder import reranker_of, trouble
+
+    reranker = reranker_of(settings.reranker, settings.models_dir)
+    if reranker is None:
+        return True, "none: hits stand as they were fused", ""
+    if wrong := trouble(reranker.folder):
+        fix = "Set reranker to the folder of a cross-encoder, or leave it empty."
+        return None, f"{wrong}: hits stand as they were fused", fix
+    return True, f"{reranker.name}, a cross-encoder in {reranker.folder}", ""
+
+
 def _library(settings: Settings) -> _Result:
     from engine.sources import several
     from engine.sources.library import Library
@@ -288,6 +300,7 @@ _CHECKS: dict[str, Callable[[Settings], _Result]] = {
     "memory": _memory,
     "graphics card": _graphics,
     "embedding model": _embedder,
+    "reranker": _reranker,
     "lancedb": _lancedb,
     "library": _library,
     "journal": _journal,

@@ -223,9 +223,12 @@ class Engine:
 
     def _warm(self) -> None:
         library = self._libraries.source(self._settings.library)
-        self._emit(library.status())
+        before = library.status()
+        self._emit(before)
         self._loaded.ready()
         library.warm()
+        if (now := library.status()).note != before.note:
+            self._emit(now)  # what did not work when it was first tried
 
     def _answer(self, command: Ask | Continue | Fork, controls: Controls) -> None:
         try:

@@ -13,7 +13,8 @@
     ├── LibraryError              the index on disk
     │   ├── LibraryCorrupt        it cannot be read; rebuilding it from the files helps
     │   ├── LibraryLocked         another process is writing to it
-    │   └── EmbedderMissing       no embedding model is installed
+    │   ├── EmbedderMissing       no embedding model is installed
+    │   └── RerankerFailed        the reranker cannot be loaded, or gives no scores
     ├── ModelError
     │   ├── ModelMissing          no model file where one was expected
     │   ├── ModelLoadFailed       llama.cpp refused the file
@@ -82,6 +83,10 @@ class LibraryLocked(LibraryError):
 
 class EmbedderMissing(LibraryError):
     """No embedding model is installed."""
+
+
+class RerankerFailed(LibraryError):
+    """The reranker cannot be loaded, or gives no scores. Lists stay as they were fused."""
 
 
 class ModelError(DeepSearchError):

@@ -14,7 +14,7 @@ import threading
 from functools import partial
 from typing import TextIO
 
-from engine import __version__, protocol
+from engine import __version__, garbage, protocol
 from engine.engine import Engine
 from engine.errors import DeepSearchError, ProtocolError
 from engine.offline import forbid, hold
@@ -24,6 +24,7 @@ from engine.settings import Settings, settings_from_json
 
 def main() -> None:
     """``python -m engine.host --settings JSON``. Ends with the Shutdown command or when stdin closes."""
+    garbage.seldom()
     forbid()  # before anything is loaded that could look for a network; the web, if it is on, lifts it
     parser = argparse.ArgumentParser(prog="engine.host", description="Serve the engine over stdin and stdout.")
     parser.add_argument("--settings", required=True, help="all settings as one JSON object")

@@ -10,6 +10,7 @@ from engine.protocol import Event, Network
 from engine.settings import Settings
 from engine.sources import several
 from engine.sources.library import Library
+from engine.sources.library.cross_encoder import reranker_of
 from engine.sources.library.embed import Embedder
 from engine.sources.several import Several
 
@@ -22,6 +23,7 @@ class Libraries:
 
     def __init__(self, settings: Settings, embedder: Embedder, tell: Callable[[Event], None]) -> None:
         self._settings, self._embedder, self._tell = settings, embedder, tell
+        self._reranker = reranker_of(settings.reranker, settings.models_dir)
         self._lock = threading.RLock()
         self._open: dict[str, Library] = {}
 
@@ -67,7 +69,9 @@ class Libraries:
         with self._lock:
             if name not in self._open:
                 self._settings.prepare()
-                self._open[name] = Library(self._settings.libraries_dir, name, embedder=self._embedder)
+                self._open[name] = Library(
+                    self._settings.libraries_dir, name, embedder=self._embedder, reranker=self._reranker
+                )
                 if entry := self._open[name].network():
                     self._tell(Network(entry))
             return self._open[name]

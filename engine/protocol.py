@@ -2,7 +2,8 @@
 
 Every message is a frozen dataclass with a JSON form of one line: its fields plus ``kind``, the class
 name. The same events feed the screen, the journal on disk, ``ask --json`` and replay, so this module
-also holds the records that travel inside them. It imports nothing but the standard library.
+also holds the records that travel inside them. It loads nothing but the standard library until a
+message is written or read.
 
 All outside text in an event has been through :func:`engine.clean.clean` before it got here.
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
+from engine import wire
 from engine.errors import ProtocolError
 
 VERSION = 1
@@ -211,8 +213,9 @@ class Hit:
     result lists, 0 where the part did not return it. ``similarity`` is the cosine to the query, or 0.
     ``text_score`` is by BM25, or 0. ``exact_rank`` is the place among what holds the query's names as they are written,
     or 0. ``path`` is what a person is shown of ``uri``. Where ``chunks`` neighbours are joined in one hit, ranks and
-    scores are those of the best. ``library`` is told where several were searched: ``score`` is fused from the places in
-    their lists, the ranks are those in its own.
+    scores are those of the best. ``rerank`` is the reranker's score on its own scale, None where it did not look at the
+    hit: it decides the order, and ``score`` stays as it was fused. ``library`` is told where several were searched:
+    ``score`` is fused from the places in their lists, the ranks are those in its own.
     """
 
     uri: str
@@ -230,6 +233,7 @@ class Hit:
     path: str = ""
     chunks: int = 1
     library: str = ""
+    rerank: float | None = None
 
 
 @dataclass(frozen=True)
@@ -1031,12 +1035,17 @@ def encode(message: Command | Event) -> str:
     """One line of JSON, without the newline. Non-ASCII stays readable; control characters are escaped."""
     if isinstance(message, Unknown):
         return json.dumps(dict(message.data) | {"kind": message.name}, ensure_ascii=False)
+    if (line := wire.written(message)) is not None:
+        return line
     fields = {"kind": type(message).__name__} | _plain(message)
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def decode_command(line: str) -> Command:
     """The command on a line. Raises ProtocolError for anything else."""
+    known = Command.kinds.get(wire.kind_of(line))
+    if known is not None and (read := wire.read(known, line)) is not None:
+        return typing.cast(Command, read)
     data = _object(line)
     cls = Command.kinds.get(str(data.pop("kind", "")))
     if cls is None:
@@ -1046,6 +1055,9 @@ def decode_command(line: str) -> Command:
 
 def decode_event(line: str) -> Event:
     """The event on a line; :class:`Unknown` for a kind of a newer version. Raises ProtocolError for bad JSON."""
+    known = Event.kinds.get(wire.kind_of(line))
+    if known is not None and known is not Unknown and (read := wire.read(known, line)) is not None:
+        return typing.cast(Event, read)
     data = _object(line)
     name = str(data.pop("kind", ""))
     cls = Event.kinds.get(name)

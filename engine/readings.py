@@ -6,7 +6,7 @@ has them: the system message, the template, a reply as the model's format shows 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine import replay
@@ -32,13 +32,31 @@ _WRITTEN = ("call", "thought", "answer")
 
 @dataclass(frozen=True)
 class Reading:
-    """One view that the model was given, and all it was made of. ``texts`` has None where one is not known."""
+    """One view that the model was given, and all it was made of. ``told`` are the texts of its run, to which later ones
+    may have been added.
+    """
 
     attempt: int
     transcript: Transcript
     decisions: tuple[Decision, ...]
     built: ViewBuilt
-    texts: tuple[str | None, ...]
+    told: Sequence[str]
+
+    def texts(self) -> tuple[str | None, ...]:
+        """The text of each segment; None where it is not known. Put together when it is asked for: nobody looks at most
+        of them.
+        """
+        observations = {each.number: each for each in self.transcript.observations()}
+        return tuple(
+            self._text(place, segment, observations)
+            for place, segment in zip(self.built.places, self.built.segments, strict=False)
+        )
+
+    def _text(self, place: int, segment: SegmentTokens, observations: Mapping[int, Observation]) -> str | None:
+        if place == -1 and segment.observation in observations:
+            seen = observations[segment.observation]
+            return view.header_text(seen) if segment.kind == "header" else view.body_text(seen)
+        return self.told[place] if 0 <= place < len(self.told) else None
 
 
 class Readings:
@@ -88,19 +106,8 @@ class Readings:
         last = self._all[-1].built if self._all else None
         again = last is not None and (last.run, last.turn, last.purpose) == (built.run, built.turn, built.purpose)
         self._texts += built.texts
-        observations = {each.number: each for each in self.past.transcript.observations()}
-        texts = tuple(
-            self._text(place, segment, observations)
-            for place, segment in zip(built.places, built.segments, strict=False)
-        )
         attempt = self._all[-1].attempt + 1 if again else 1
-        return Reading(attempt, self.past.transcript, self._decided.decisions, built, texts)
-
-    def _text(self, place: int, segment: SegmentTokens, observations: Mapping[int, Observation]) -> str | None:
-        if place == -1 and segment.observation in observations:
-            seen = observations[segment.observation]
-            return view.header_text(seen) if segment.kind == "header" else view.body_text(seen)
-        return self._texts[place] if 0 <= place < len(self._texts) else None
+        return Reading(attempt, self.past.transcript, self._decided.decisions, built, self._texts)
 
     def place(self, run: int = 0, turn: int = 0) -> int:
         """Where the last reading of a turn is, of the turn itself if it has one; 0 is the last run, the last turn.
@@ -123,8 +130,9 @@ class Readings:
         place = max(0, min(place, len(self._all) - 1))
         reading = self._all[place]
         built = reading.built
-        segments = tuple(_segments(reading))
-        missing = _missing(reading)
+        texts = reading.texts()
+        segments = tuple(_segments(reading, texts))
+        missing = _missing(built, texts)
         return PromptShown(
             segments,
             place,
@@ -143,18 +151,17 @@ class Readings:
         )
 
 
-def _missing(reading: Reading) -> str:
+def _missing(built: ViewBuilt, texts: Sequence[str | None]) -> str:
     """What of the text is not known, in words; empty where all is."""
-    built = reading.built
-    if len(reading.texts) != len(built.segments):
+    if len(texts) != len(built.segments):
         return "This session was recorded without the texts of its prompts."
-    unknown = {each.kind for each, text in zip(built.segments, reading.texts, strict=True) if text is None}
+    unknown = {each.kind for each, text in zip(built.segments, texts, strict=True) if text is None}
     if unknown == {"template"}:
         return "The model does not tell its template's own text."
     return "The session does not tell all that was read here." if unknown else ""
 
 
-def _segments(reading: Reading) -> Iterator[PromptSegment]:
+def _segments(reading: Reading, texts: Sequence[str | None]) -> Iterator[PromptSegment]:
     """The pieces with their texts and sizes, and behind its header what is masked of an observation."""
     built = reading.built
     made = {
@@ -166,7 +173,7 @@ def _segments(reading: Reading) -> Iterator[PromptSegment]:
     turns = iter([0] * len(reading.transcript.history) + [turn.number for turn in reading.transcript.turns])
     turn, wrote = 0, False  # what one reply is shown as stands together, and something else before the next
     for place, each in enumerate(built.segments):
-        text = reading.texts[place] if place < len(reading.texts) else None
+        text = texts[place] if place < len(texts) else None
         if each.kind in _WRITTEN:
             turn, wrote = turn if wrote else next(turns, 0), True
         elif each.kind != "template":

@@ -81,6 +81,13 @@ class Settings:
             " package that carries one. Empty: all-MiniLM-L6-v2."
         ),
     )
+    reranker: str = field(
+        default="",
+        metadata=_help(
+            "A folder with a cross-encoder of sentence-transformers, or the name of one in the models folder: it puts the"
+            " best hits of a search in its own order, which takes seconds. Empty: none."
+        ),
+    )
     window: int = field(default=4, metadata=_help("Observations of this many effective turns stay; 0 masks nothing."))
     masking: str = field(
         default="window",

@@ -38,7 +38,7 @@ from engine.protocol import (
     WebMode,
     WebSet,
 )
-from tui import firstrun, keys, pauses
+from tui import firstrun, keys
 from tui.bridge import Coalescer, Door
 from tui.fold import fold
 from tui.palette import Keys, of_the_library
@@ -94,11 +94,12 @@ class DeepSearchApp(Sides):
         self.call_after_refresh(self._connect)
 
     def _connect(self) -> None:
-        if not self.is_headless:  # a process with one app in it, which is what a user runs
-            pauses.keep()
         self.door = self._door_factory(self._coalescer.put)
         if self._paths:
             self._send(IndexPaths(self._paths, self._library))
+        unsent, self._unsent = self._unsent, []
+        for command in unsent:
+            self._send(command)
 
     async def on_unmount(self) -> None:
         self._coalescer.close()

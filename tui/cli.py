@@ -126,6 +126,9 @@ def on_screen() -> bool:
 def _open(ctx: click.Context, paths: tuple[str, ...], library: str | None, questions: tuple[str, ...]) -> None:
     if not on_screen():
         raise click.UsageError("The app needs a terminal. Without one, use: deepsearch-tui ask QUESTION")
+    from engine import garbage
+
+    garbage.seldom()
     settings, make_door = ctx.obj(library=library)
     from tui.app import DeepSearchApp
 

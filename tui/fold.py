@@ -6,8 +6,8 @@ streamed text only fill the time until the event that carries the whole, so a re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from engine.history import History, MarkChange, Step, remember
@@ -22,6 +22,7 @@ from engine.protocol import (
     CallStarted,
     CitationChecked,
     Decided,
+    Decision,
     EngineReady,
     EngineStopped,
     Event,
@@ -57,6 +58,7 @@ from engine.protocol import (
     WebSet,
 )
 from tui import uses
+from tui.records import replace
 from tui.state import AppState, CallRow, Note, ObservationRow, RunState, TurnRow, first_turn_inside
 
 PROMPTS = 8
@@ -260,10 +262,12 @@ def _fold_run(run: RunState, event: Event) -> RunState:
             return _turn(run, status="calling", calls=(*calls, CallRow(call, tool, arguments)))
         case Observed(observation):
             state: State = "kept" if observation.error else "live"
-            row = ObservationRow(observation, event.turn, state, "new", state)
+            row = ObservationRow(observation, event.turn, state, "new", state, phrases=uses.phrases(observation.body))
             numbers = run.turns[-1].observations if run.turns else ()
-            run = uses.reopened(replace(run, observations=(*run.observations, row)), observation, event.turn)
-            return with_pending(_turn(run, observations=(*numbers, observation.number)))
+            edge = run.edge if not run.observations or run.observations[-1].turn <= event.turn else -1
+            run = replace(run, observations=(*run.observations, row), edge=edge)
+            run = uses.reopened(run, observation, event.turn)
+            return _with_one_more(_turn(run, observations=(*numbers, observation.number)))
         case EvidenceChosen(evidence):
             return uses.cited(replace(run, evidence=evidence), evidence, event.turn)
         case AnswerDelta(text):
@@ -289,23 +293,30 @@ def _fold_run(run: RunState, event: Event) -> RunState:
 
 
 def _decided(run: RunState, event: Decided) -> RunState:
-    decisions = {decision.observation: decision for decision in event.decisions}
-    rows, notes = [], list(run.notes)
-    for row in run.observations:
-        decision = decisions.get(row.number)
-        if decision is None:
-            rows.append(row)
-            continue
-        if (row.state, row.pending, row.reason) == (decision.state, decision.state, decision.reason):
-            rows.append(row)  # the very same, so that what is drawn of it stays
-            continue
-        masked_at = (row.masked_at or event.turn) if decision.state == "masked" else 0
-        now = replace(row, state=decision.state, reason=decision.reason, pending=decision.state, masked_at=masked_at)
-        if (row.state == "masked") != (now.state == "masked"):
-            kind: Literal["masked", "shown"] = "masked" if now.state == "masked" else "shown"
+    """Every turn decides on every observation, so this loop is the one that a long run is made of."""
+    rows, notes, edge, again = list(run.observations), list(run.notes), run.edge, False
+    for place, decision in _matched(rows, event.decisions):
+        row, state = rows[place], decision.state
+        if row.pending != state:
+            edge = -1
+        elif row.state == state and row.reason == decision.reason:
+            continue  # the very same, so that what is drawn of it stays
+        masked_at = (row.masked_at or event.turn) if state == "masked" else 0
+        now = replace(row, state=state, reason=decision.reason, pending=state, masked_at=masked_at)
+        if (row.state == "masked") != (state == "masked"):
+            kind: Literal["masked", "shown"] = "masked" if state == "masked" else "shown"
             notes.append(Note(event.turn, _change(now), kind))
-        rows.append(now)
-    return replace(run, policy=run.next_policy, observations=tuple(rows), notes=tuple(notes))
+        rows[place], again = now, True
+    run = replace(run, policy=run.next_policy, edge=edge)
+    return replace(run, observations=tuple(rows), notes=tuple(notes)) if again else run
+
+
+def _matched(rows: Sequence[ObservationRow], decisions: Sequence[Decision]) -> Iterable[tuple[int, Decision]]:
+    """Each place in ``rows`` with the decision on it. As a rule one stands where the other does."""
+    if [row.observation.number for row in rows] == [decision.observation for decision in decisions]:
+        return enumerate(decisions)
+    on = {decision.observation: decision for decision in decisions}
+    return [(place, on[row.number]) for place, row in enumerate(rows) if row.number in on]
 
 
 def _change(row: ObservationRow) -> str:
@@ -380,17 +391,39 @@ def _noted(run: RunState, text: str, kind: Literal["error", "info"]) -> RunState
 
 def with_pending(run: RunState) -> RunState:
     """What each observation will be at the next turn, after what the user said since the last decisions."""
-    first = first_turn_inside(run)
+    edge = first_turn_inside(run)
+    return _pending(replace(run, edge=edge), range(len(run.observations)))
 
-    def pending(row: ObservationRow) -> State:
-        mark = run.marks.get(row.number, "none")
+
+def _with_one_more(run: RunState) -> RunState:
+    """:func:`with_pending` after one more observation: only what the window has left behind since can differ."""
+    if run.edge < 0:
+        return with_pending(run)
+    edge = first_turn_inside(run)
+    low, high = (bisect_left(run.observations, turn, key=_turn_of) for turn in sorted((run.edge, edge)))
+    last = len(run.observations) - 1
+    return _pending(replace(run, edge=edge), (*range(low, min(high, last)), last))
+
+
+def _turn_of(row: ObservationRow) -> int:
+    return row.turn
+
+
+def _pending(run: RunState, places: Iterable[int]) -> RunState:
+    """The rows at ``places`` as they will be at the next turn."""
+    rows, marks, edge, again = list(run.observations), run.marks, run.edge, False
+    for place in places:
+        row = rows[place]
+        mark = marks.get(row.number, "none")
+        now: State
         if mark == "mask":
-            return "masked"
-        if row.observation.error:
-            return "kept"
-        if mark == "pin":
-            return "pinned"
-        return "live" if mark == "unmask" or row.turn >= first else "masked"
-
-    rows = tuple(row if (now := pending(row)) == row.pending else replace(row, pending=now) for row in run.observations)
-    return replace(run, observations=rows)
+            now = "masked"
+        elif row.observation.error:
+            now = "kept"
+        elif mark == "pin":
+            now = "pinned"
+        else:
+            now = "live" if mark == "unmask" or row.turn >= edge else "masked"
+        if now != row.pending:
+            rows[place], again = replace(row, pending=now), True
+    return replace(run, observations=tuple(rows)) if again else run

@@ -335,7 +335,8 @@ def _hits(event: SearchResults, out: IO[str]) -> None:
         text = f"text #{hit.text_rank} {hit.text_score:.1f}" if hit.text_rank else "text -"
         meaning = f"meaning #{hit.vector_rank} {hit.similarity:.2f}" if hit.vector_rank else "meaning -"
         exact = f" · as written #{hit.exact_rank}" if hit.exact_rank else ""
-        print(f"   {hit.score:.3f} = {text} · {meaning}{exact}", file=out)
+        rerank = f" · rerank {hit.rerank:.2f}" if hit.rerank is not None else ""
+        print(f"   {hit.score:.3f} = {text} · {meaning}{exact}{rerank}", file=out)
         shown = snippet(hit.text, hit.first, event.query)
         print(f"   L{shown.line}: {shown.text}\n", file=out)
 

@@ -46,12 +46,15 @@ class Sides(Comfort):
         super().__init__(settings)
         self.state = AppState(policy=settings.policy, web=cast(WebMode, settings.web))
         self.door: Door | None = None
+        self._unsent: list[Command] = []  # what was wanted before there was a door
         self._library = ""
         self._model: str | None = None  # another than the settings', if one was chosen
 
     def _send(self, command: Command) -> None:
         if self.door is not None:
             self.door.send(command)
+        else:
+            self._unsent.append(command)
 
     def _show_beside(self) -> None:
         """Screens in front of the main one go on with the state; what waits for the user's word comes before them all."""

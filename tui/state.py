@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.history import History
@@ -31,7 +30,8 @@ from engine.protocol import (
     Unknown,
     WebMode,
 )
-from engine.window import released
+from engine.window import cutoff, released
+from tui.records import replace
 
 TurnStatus = Literal["reading", "thinking", "calling", "done", "stopped"]
 
@@ -85,6 +85,7 @@ class ObservationRow:
     ``masked_at`` is the turn since which it is masked, 0 if it is not. ``pending`` differs from ``state`` where the
     user changed something that takes effect at the next turn; the engine's next decisions are the truth.
     ``used`` is the last use of it. ``stub`` are the tokens that stay of a masked one, where that is not its header.
+    ``phrases`` are those of its body, by which a quote of it is known.
     """
 
     observation: Observation
@@ -95,6 +96,7 @@ class ObservationRow:
     masked_at: int = 0
     used: Use | None = None
     stub: int = -1
+    phrases: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
 
     @property
     def number(self) -> int:
@@ -137,7 +139,8 @@ class SourceRow:
 @dataclass(frozen=True)
 class RunState:
     """One question. Token numbers are of the last view built; ``decoded`` and ``reused``, and the
-    seconds of ``editing`` the cache, are sums over the run.
+    seconds of ``editing`` the cache, are sums over the run. ``edge`` is the first turn inside the window by which all of
+    ``observations`` are pending, -1 where the engine's decisions or nothing said so.
     """
 
     number: int
@@ -153,6 +156,7 @@ class RunState:
     seconds: float = 0.0
     turns: tuple[TurnRow, ...] = ()
     observations: tuple[ObservationRow, ...] = ()
+    edge: int = field(default=-1, repr=False, compare=False)
     marks: Mapping[int, Mark] = field(default_factory=dict)
     history: History = field(default_factory=History)
     segments: tuple[SegmentTokens, ...] = ()
@@ -175,12 +179,11 @@ class RunState:
         """The turn under way, or the last one."""
         return self.turns[-1] if self.turns else None
 
-    # What is read again and again is summed once: nothing of it changes.
-
-    @cached_property
+    @property
     def masked_tokens(self) -> int:
         """Tokens that masking keeps out of the view now."""
-        return sum(row.before - row.after for row in self.observations)
+        masked = [row for row in self.observations if row.state == "masked"]
+        return sum([row.observation.body_tokens if row.stub < 0 else row.before - row.stub for row in masked])
 
     @property
     def hidden(self) -> int:
@@ -204,14 +207,14 @@ class RunState:
     def masked_count(self) -> int:
         return sum(row.state == "masked" for row in self.observations)
 
-    @cached_property
+    @property
     def speed(self) -> float:
         """Tokens written a second, over the finished turns; 0 before there are any."""
         seconds = sum(turn.timings.decode_seconds for turn in self.turns)
         tokens = sum(turn.timings.generated_tokens for turn in self.turns)
         return tokens / seconds if seconds > 0 else 0.0
 
-    @cached_property
+    @property
     def window_edge(self) -> int:
         """Index into ``observations`` of the first one inside the window as it will be at the next turn."""
         first = first_turn_inside(self)
@@ -270,11 +273,30 @@ class AppState:
 
 
 def first_turn_inside(run: RunState) -> int:
-    """The first turn whose observations the window will show at the next turn; 0 where it shows them all."""
+    """The first turn whose observations the window will show at the next turn; 0 where it shows them all.
+
+    ``observations`` stand in the order of their turns.
+    """
     policy = run.next_policy
+    if policy.batch_turns <= 1 and policy.batch_tokens <= 0:
+        return _cutoff(run.observations, policy.window)
     tokens: dict[int, int] = {}
+    effective: set[int] = set()
     for row in run.observations:
         tokens[row.turn] = tokens.get(row.turn, 0) + row.observation.body_tokens
-    effective = sorted({row.turn for row in run.observations if not row.observation.error})
-    sizes = [tokens[turn] for turn in effective]
-    return released(effective, sizes, policy.window, turns=policy.batch_turns, tokens=policy.batch_tokens)
+        if not row.observation.error:
+            effective.add(row.turn)
+    turns = sorted(effective)
+    sizes = [tokens[turn] for turn in turns]
+    return released(turns, sizes, policy.window, turns=policy.batch_turns, tokens=policy.batch_tokens)
+
+
+def _cutoff(rows: Sequence[ObservationRow], window: int) -> int:
+    """Where there are no batches: the ``window``-th effective turn from the end. Looks at no more rows than it must."""
+    effective: list[int] = []  # the last first
+    for row in reversed(rows):
+        if len(effective) >= window:
+            break
+        if not row.observation.error and row.turn not in effective[-1:]:
+            effective.append(row.turn)
+    return cutoff(effective[::-1], window)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Iterable
 
 from engine.protocol import Citation, Observation
 from engine.quotes import passages
+from tui.records import replace
 from tui.state import ObservationRow, RunState, Use
 
 _RANK = {"re-opened": 0, "quoted": 1, "cited": 2}
 
 
-@lru_cache(maxsize=4096)
 def phrases(text: str) -> frozenset[int]:
     """The passages of a text as hashes: they take a fifth of the room."""
     return frozenset(map(hash, passages(text)))
@@ -23,7 +21,10 @@ def reopened(run: RunState, seen: Observation, turn: int) -> RunState:
     """After an observation came: what showed some of its lines before was of use again."""
     if seen.error or not seen.uri or not seen.first:
         return run
-    return _used(run, Use("re-opened", turn), lambda row: row.number != seen.number and _overlaps(row, seen))
+    rows = [(place, row.observation) for place, row in enumerate(run.observations) if row.observation.uri == seen.uri]
+    others = [(place, each) for place, each in rows if each.number != seen.number and each.first]
+    shown = [place for place, each in others if each.first <= seen.last and seen.first <= each.last]
+    return _used(run, Use("re-opened", turn), shown)
 
 
 def quoted(run: RunState, text: str, turn: int) -> RunState:
@@ -31,7 +32,10 @@ def quoted(run: RunState, text: str, turn: int) -> RunState:
     said = phrases(text)
     if not said:
         return run
-    return _used(run, Use("quoted", turn), lambda row: not said.isdisjoint(phrases(row.observation.body)))
+    apart = said.isdisjoint
+    return _used(
+        run, Use("quoted", turn), [place for place, row in enumerate(run.observations) if not apart(row.phrases)]
+    )
 
 
 def cited(run: RunState, citations: Iterable[Citation], turn: int) -> RunState:
@@ -44,22 +48,20 @@ def cited(run: RunState, citations: Iterable[Citation], turn: int) -> RunState:
             seen.uri == each.uri and seen.first <= each.last and each.first <= seen.last for each in held if seen.first
         )
 
-    return _used(run, Use("cited", turn), shows) if held else run
-
-
-def _overlaps(row: ObservationRow, seen: Observation) -> bool:
-    before = row.observation
-    return bool(before.first) and before.uri == seen.uri and before.first <= seen.last and seen.first <= before.last
-
-
-def _used(run: RunState, use: Use, by: Callable[[ObservationRow], bool]) -> RunState:
-    """The run with this use noted, where it is the latest: of one turn, the one that says most."""
-
-    def later(old: Use | None) -> bool:
-        return old is None or (old.turn, _RANK[old.kind]) < (use.turn, _RANK[use.kind])
-
-    found = {row.number for row in run.observations if row.turn < use.turn and by(row) and later(row.used)}
-    if not found:
+    if not held:
         return run
-    rows = tuple(replace(row, used=use) if row.number in found else row for row in run.observations)
-    return replace(run, observations=rows)
+    return _used(run, Use("cited", turn), [place for place, row in enumerate(run.observations) if shows(row)])
+
+
+def _used(run: RunState, use: Use, places: Iterable[int]) -> RunState:
+    """The run with this use of the observations at ``places`` noted, where it is the latest: of one turn, the one that
+    says most.
+    """
+    rows, turn, rank, again = list(run.observations), use.turn, _RANK[use.kind], False
+    for place in places:
+        row = rows[place]
+        old = row.used
+        if row.turn < turn and (old is None or (old.turn, _RANK[old.kind]) < (turn, rank)):
+            rows[place] = replace(row, used=use)
+            again = True
+    return replace(run, observations=tuple(rows)) if again else run

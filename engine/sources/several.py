@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,8 @@ def check(names: Collection[str], folder: Path) -> None:
 class Several:
     """Two or more libraries as one. Implements :class:`engine.sources.base.Source`.
 
-    Scores of different libraries cannot be compared, so their lists are fused by the places in them. A file that is in
+    Scores of different libraries cannot be compared, so their lists are fused by the places in them, unless a reranker
+    has scored them. A file that is in
     several libraries counts as the first one's, so that a document means the same whenever it is opened.
     """
 
@@ -111,7 +113,11 @@ class Several:
                 for place, hit in enumerate(own, start=1)
             ]
         # Of equal places the library that was named first comes first: sorting keeps the order.
-        return tuple(sorted(scored, key=lambda hit: -hit.score)[:limit])
+        scored.sort(key=lambda hit: -hit.score)
+        if all(hits[0].rerank is not None for hits in lists if hits):
+            # One reranker has looked at all of them, and its scores can be compared.
+            scored.sort(key=lambda hit: math.inf if hit.rerank is None else -hit.rerank)
+        return tuple(scored[:limit])
 
 
 def _together(known: Sequence[Recall | None]) -> Recall | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from engine import garbage
 from engine.agent.formats.guided import Guided
 from engine.agent.listen import Listener
 from engine.context import masking, view
@@ -42,7 +43,6 @@ from engine.protocol import (
 )
 from engine.sessions import Journal
 from engine.settings import Settings, load_settings
-from tui import pauses
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
 from tui.screens.prompt import PromptView
@@ -94,7 +94,7 @@ def _observation(number: int, call: str) -> Observation:
 
 
 def measure() -> None:
-    pauses.keep()  # as the app does where a user runs it
+    garbage.seldom()  # as the app and the engine do in their processes
     with tempfile.TemporaryDirectory() as home:
         settings = load_settings({"data_dir": home}, env={})
         settings.prepare()

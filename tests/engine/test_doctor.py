@@ -124,6 +124,18 @@ def test_every_feature_that_could_use_the_network_is_listed(settings: Settings) 
     assert look(replace(settings, search_engine="auto"))["web search"].ok is False
 
 
+def test_the_reranker_is_named_or_what_is_wrong_with_it(settings: Settings, tmp_path: Path) -> None:
+    assert look(settings)["reranker"] == Check("reranker", True, "none: hits stand as they were fused")
+    missing = look(replace(settings, reranker=str(tmp_path / "nowhere")))["reranker"]
+    assert missing.ok is None and "there is no folder" in missing.detail and "or leave it empty" in missing.fix
+    folder = tmp_path / "ranker"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    (folder / "model.safetensors").write_bytes(b"weights")
+    there = look(replace(settings, reranker=str(folder)))["reranker"]
+    assert there == Check("reranker", True, f"ranker, a cross-encoder in {folder}")
+
+
 def test_a_library_that_is_kept_elsewhere_is_named_with_its_host(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

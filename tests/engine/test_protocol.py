@@ -5,19 +5,26 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import wire
 from engine.errors import ProtocolError
 from engine.protocol import (
     Ask,
+    CallStarted,
     Command,
+    Decided,
+    Decision,
     Event,
     Observation,
     Observed,
     Policy,
+    RunEnded,
     Stop,
     ThoughtDelta,
+    Timings,
+    TurnEnded,
     Unknown,
     decode_command,
     decode_event,
@@ -132,3 +139,55 @@ def test_text_stays_readable_and_controls_are_escaped() -> None:
 
 def test_a_command_without_fields_is_its_kind() -> None:
     assert encode(Stop()) == '{"kind":"Stop"}'
+
+
+def _slowly(message: Command | Event) -> str:
+    """A message as the standard library writes it."""
+    return json.dumps({"kind": type(message).__name__} | dataclasses.asdict(message), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@settings(max_examples=20)
+@given(data=st.data())
+def test_the_fast_way_writes_and_reads_what_the_slow_one_does(kind: str, data: st.DataObject) -> None:
+    event = data.draw(_any_of(Event.kinds[kind]))
+    fast, slow = wire.written(event), _slowly(event)
+    if fast is None:
+        assert "null" in slow or "Infinity" in slow or any(sign in slow for sign in map(chr, range(0xD800, 0xE000)))
+    else:
+        assert json.loads(fast) == json.loads(slow)
+    line = slow.replace('": ', '":', 1)  # so that its kind is told at a glance
+    assert wire.kind_of(line) == kind
+    assert wire.read(type(event), line) in (None, event)
+    assert decode_event(slow) == event
+
+
+def test_a_long_list_of_decisions_goes_the_fast_way_both_ways() -> None:
+    event = Decided(tuple(Decision(number, "masked", "older than 4 turns") for number in range(1, 99)), Policy(), seq=7)
+    line = wire.written(event)
+    assert line is not None and line == encode(event)
+    assert wire.read(Decided, line) == event == decode_event(line)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        TurnEnded("raw", "", "stop", Timings(1, prefill_seconds=float("inf"))),
+        ThoughtDelta("a file called \udcff"),
+        ThoughtDelta("null"),
+        CallStarted("c", "open", {"id": 10**30, "deep": [None, {"null": 1.5}]}),
+    ],
+)
+def test_what_the_fast_way_has_no_sign_for_goes_the_slow_one(event: Event) -> None:
+    assert decode_event(encode(event)) == event
+
+
+def test_a_number_that_is_none_is_told_and_read() -> None:
+    told = decode_event(encode(RunEnded("answered", 1, float("nan"))))
+    assert isinstance(told, RunEnded) and told.seconds != told.seconds
+
+
+def test_a_value_of_another_version_is_read_as_it_is() -> None:
+    line = encode(RunEnded("answered", 1, 2.0)).replace("answered", "given up").replace('"turns":1', '"turns":"one"')
+    told = vars(decode_event(line))
+    assert (told["why"], told["turns"]) == ("given up", "one")

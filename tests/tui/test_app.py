@@ -40,6 +40,7 @@ from tests.tui.test_safe import drawn
 from tui.app import DeepSearchApp
 from tui.fold import fold_all
 from tui.screens.reader import Reader
+from tui.screens.research import Research
 from tui.screens.sessions import Chosen
 from tui.widgets.answer import numbered
 from tui.widgets.context_map import ContextMap
@@ -53,6 +54,11 @@ from tui.widgets.turns import Turns
 def door_of(app: DeepSearchApp) -> fakes.ScriptedDoor:
     assert isinstance(app.door, fakes.ScriptedDoor)
     return app.door
+
+
+def answer_text(app: DeepSearchApp) -> str:
+    """The Markdown of the answer as far as it is written; empty before there is any."""
+    return "".join(text.source or "" for text in app.screen.query(Markdown))
 
 
 async def ready(pilot: Pilot[None], app: DeepSearchApp) -> fakes.ScriptedDoor:
@@ -80,6 +86,15 @@ async def test_one_question_from_the_prompt_to_the_answer(tmp_path: Path) -> Non
         assert app.state == fold_all([*fakes.READY, *fakes.RUN])
 
 
+async def test_what_is_asked_before_the_engine_is_there_is_asked_when_it_is(tmp_path: Path) -> None:
+    app = fakes.make_app(tmp_path, fakes.READY)
+    app.on_steer_wanted(Research.Wanted(Ask("early?")))
+    app.on_steer_wanted(Research.Wanted(Stop()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        door = await ready(pilot, app)
+        assert door.commands == [Ask("early?"), Stop()]
+
+
 async def test_a_follow_up_goes_to_the_same_session_and_keeps_the_first_answer_in_sight(tmp_path: Path) -> None:
     app = fakes.make_app(tmp_path, fakes.READY, fakes.RUN)
     async with app.run_test(size=(160, 50)) as pilot:
@@ -89,8 +104,7 @@ async def test_a_follow_up_goes_to_the_same_session_and_keeps_the_first_answer_i
         again = [dataclasses.replace(event, run=2, seq=event.seq + 1000) for event in fakes.RUN]
         door_of(app).tell(again)
         await fakes.until_true(pilot, lambda: len(app.state.earlier) == 1 and app.state.run and app.state.run.ended)
-        text = app.screen.query_one(Markdown)
-        await fakes.until_true(pilot, lambda: text.source and text.source.count("To keep one:") == 2)
+        await fakes.until_true(pilot, lambda: answer_text(app).count("To keep one:") == 2)
 
 
 async def test_an_example_question_is_picked_with_the_keys_or_the_mouse(tmp_path: Path) -> None:
@@ -268,12 +282,12 @@ async def test_the_answer_streams_in_and_ends_as_if_it_had_come_whole(tmp_path: 
     app = fakes.make_app(tmp_path, fakes.READY)
     async with app.run_test(size=(120, 40)) as pilot:
         door = await ready(pilot, app)
-        text = app.screen.query_one(Markdown)
         for event in fakes.RUN:
             door.tell([event])
             if isinstance(event, AnswerDelta):
-                await fakes.until_true(pilot, lambda: app.state.run and text.source == app.state.run.answer)
-        await fakes.until_true(pilot, lambda: text.source == numbered(fakes.ANSWER, fakes.CITATIONS))
+                await fakes.until_true(pilot, lambda: app.state.run and answer_text(app) == app.state.run.answer)
+        await fakes.until_true(pilot, lambda: answer_text(app) == numbered(fakes.ANSWER, fakes.CITATIONS))
+        text = app.screen.query_one(Markdown)
         streamed = [type(block) for block in text.query(MarkdownBlock)]
         await text.update(numbered(fakes.ANSWER, fakes.CITATIONS))
         assert [type(block) for block in text.query(MarkdownBlock)] == streamed
@@ -299,7 +313,7 @@ async def test_a_long_answer_is_followed_until_the_user_scrolls_up(tmp_path: Pat
         await fakes.until_true(pilot, lambda: "↓ more" in drawn(app.screen))
         top = scroll.scroll_y
         door_of(app).tell([piece(40)])
-        await fakes.until_true(pilot, lambda: "Paragraph 40." in (app.screen.query_one(Markdown).source or ""))
+        await fakes.until_true(pilot, lambda: "Paragraph 40." in answer_text(app))
         await fakes.until_true(pilot, lambda: "↓ new below" in drawn(app.screen))
         assert scroll.scroll_y == top
         await pilot.click("#more")

@@ -30,7 +30,11 @@ from engine.protocol import (
 )
 from engine.sessions import Journal
 from engine.settings import CACHES, Settings
+from engine.sources.library import Library
+from engine.sources.library.cross_encoder import CrossEncoder
 from tests.engine.model import tiny
+from tests.engine.sources.library import tiny_encoder
+from tests.engine.sources.library.hashing import HashEmbedder
 from tests.tui import fakes
 from tui import cli, plain
 from tui.bridge import OnEvent
@@ -146,6 +150,36 @@ def test_a_filter_that_makes_no_sense_is_refused_before_anything_starts(
 ) -> None:
     done = run(tmp_path, "search", "oil", option, value)
     assert done.exit_code == plain.USAGE and said in done.stderr and "hint: " in done.stderr
+    assert engines.commands == []
+
+
+def a_cross_encoder_by_its_looks(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"architectures": ["BertForSequenceClassification"]}))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_the_reranker_of_a_search(tmp_path: Path, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = a_cross_encoder_by_its_looks(tmp_path / "ranker")
+    a_cross_encoder_by_its_looks(tmp_path / "data" / "models" / "small")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEEPSEARCH_RERANKER", "/from/the/settings")
+    for options in ((), ("--rerank", "ranker"), ("--rerank", "small"), ("--rerank", "none")):
+        assert run(tmp_path, "search", "oil", *options).exit_code == plain.NOT_TOLD
+    assert [each.reranker for each in engines.settings] == ["/from/the/settings", str(here.resolve()), "small", ""]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("nowhere", "there is no folder"), ("empty", "its config.json is missing")]
+)
+def test_a_reranker_that_is_none_is_refused_before_anything_starts(
+    tmp_path: Path, engines: Engines, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = run(tmp_path, "search", "oil", "--rerank", value)
+    assert done.exit_code == plain.USAGE and said in done.stderr and "Name a folder with a cross-encoder" in done.stderr
     assert engines.commands == []
 
 
@@ -353,6 +387,28 @@ def test_indexing_and_searching_need_no_model(tmp_path: Path) -> None:
     assert damaged.returncode == 1 and b"index --rebuild" in damaged.stderr
     mended = real(tmp_path, "index", "--rebuild")
     assert mended.returncode == 0, mended.stderr
+
+
+@pytest.mark.embedder
+def test_a_search_in_the_order_of_a_cross_encoder(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for name, text in {"lamp": "The lamp burns whale oil.", "keeper": "The keeper of the lamp has no oil."}.items():
+        (notes / f"{name}.txt").write_text(text + "\n")
+    library = Library(tmp_path / "data" / "libraries", embedder=HashEmbedder())
+    library.index([notes])
+    library.close()
+    folder = tiny_encoder.save(tmp_path / "ranker")
+    found = real(tmp_path, "search", "oil for the lamp", "--rerank", str(folder), "--json")
+    assert found.returncode == 0, found.stderr
+    hits = [json.loads(line) for line in found.stdout.decode().splitlines()]
+    expected = CrossEncoder(folder).scores("oil for the lamp", [hit["text"] for hit in hits])
+    assert [hit["rerank"] for hit in hits] == pytest.approx(list(expected), abs=1e-5)
+    assert len(hits) == 2 and hits[0]["rerank"] > hits[1]["rerank"] and hits[0]["score"] > 0
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    without = real(tmp_path, "search", "oil for the lamp", DEEPSEARCH_RERANKER=str(folder))
+    assert without.returncode == 0 and without.stdout.count(b" = text #") == 2 and b"rerank" not in without.stdout
+    assert without.stderr.count(b"The reranker ranker is not used: ") == 1
 
 
 def test_the_doctor_ends_with_1_where_something_is_wrong(tmp_path: Path) -> None:

@@ -301,6 +301,17 @@ def test_hits_are_ranked_with_the_score_of_each_part_and_the_lines_that_show_why
     ]
 
 
+def test_a_reranker_s_score_is_a_part_of_its_own() -> None:
+    hits = (replace(HIT, rerank=-0.5), replace(NAMED, rerank=0.0))
+    shown, told = Talk([SearchResults("pin", hits, 0.1)]), Talk([SearchResults("pin", hits, 0.1)], json=True)
+    assert shown.conversation.search(Search("pin")) == told.conversation.search(Search("pin")) == plain.OK
+    assert (
+        "   0.030 = text #2 4.2 · meaning - · rerank -0.50\n" in shown.out
+        and "as written #1 · rerank 0.00" in shown.out
+    )
+    assert [json.loads(line)["rerank"] for line in told.out.splitlines()] == [-0.5, 0.0]
+
+
 def test_as_json_it_is_one_hit_a_line_and_nothing_else() -> None:
     warming = [EngineReady(protocol=1, version="0", pid=1), LibraryOpened("default", 0, 0, 0)]
     talk = Talk([SearchResults("pin", (HIT, NAMED), 0.1)], warming=warming, json=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from engine.clean import clean_line
 from tui.commands.common import json_option, library_option, some, talk
 
 
@@ -83,6 +84,24 @@ def _since(_: click.Context, __: click.Parameter, value: str | None) -> float:
     return since(value, datetime.now().astimezone()) if value is not None else 0.0
 
 
+def _reranker(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The setting that is meant: a folder that is here by its whole path, and none as an empty text."""
+    if value is None or value == "none":
+        return value and ""
+    place = Path(value).expanduser()
+    return str(place.absolute()) if place.is_dir() else value
+
+
+def _check_reranker(ctx: click.Context, reranker: str) -> None:
+    """Raises UsageError where there is none. One in the settings is only told of: the search goes on without it."""
+    from engine.sources.library.cross_encoder import HINT, reranker_of, trouble
+
+    settings, _ = ctx.obj(reranker=reranker)
+    named = reranker_of(settings.reranker, settings.models_dir)
+    if named is not None and (wrong := trouble(named.folder)):
+        raise click.UsageError(f"{clean_line(wrong)}. {HINT}")
+
+
 def _patterns(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Patterns that mean something wherever the engine runs."""
     from engine.sources.library.filters import check
@@ -135,6 +154,13 @@ def _matches(path: str) -> list[str]:
 )
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this kind or ending: html, md. Repeatable.")
 @click.option("--since", callback=_since, metavar="DATE|AGE", help="Only what changed since: 2025-01-31, 12h, 3d, 2w.")
+@click.option(
+    "--rerank",
+    "reranker",
+    callback=_reranker,
+    metavar="FOLDER|none",
+    help="Put the best hits in the order of the cross-encoder in this folder. The one of the settings otherwise.",
+)
 @click.option("--json", is_flag=True, help="Print the hits, best first, one JSON object a line.")
 @click.pass_context
 def search(
@@ -145,6 +171,7 @@ def search(
     paths: tuple[str, ...],
     types: tuple[str, ...],
     since: float,
+    reranker: str | None,
     json: bool,
 ) -> None:
     """Search the library once, or several, without a model.
@@ -154,5 +181,7 @@ def search(
     """
     from engine.protocol import Search
 
+    if reranker:
+        _check_reranker(ctx, reranker)
     command = Search(query, library or "", limit, paths, types, since)
-    talk(ctx, json, lambda conversation: conversation.search(command), library=library)
+    talk(ctx, json, lambda conversation: conversation.search(command), library=library, reranker=reranker)

@@ -13,7 +13,6 @@ from textual.widgets import Input
 from engine.protocol import AnswerNow, Ask, Command, Continue
 from tui import keys
 from tui.safe import Plain
-from tui.screens.prompt import PromptView
 from tui.screens.steer import Steer
 from tui.state import AppState, RunState
 from tui.widgets import status
@@ -239,6 +238,8 @@ class Research(Steer):
 
     def action_view(self) -> None:
         """What the model read, at the turn that is selected or else the last one."""
+        from tui.screens.prompt import PromptView
+
         run, place = self.state.run, self._chosen or self.query_one(Turns).selected
         if run is not None:
             self.app.push_screen(PromptView(self.state, *(place[:2] if place[0] else (run.number, 0))))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Markdown
-from textual.widgets.markdown import MarkdownStream
 
 from engine.clean import clean
 from engine.protocol import Citation
@@ -19,6 +17,10 @@ from tui.safe import Plain, line, lines, short
 from tui.state import AppState, RunState
 from tui.widgets import words
 from tui.widgets.rows import Row, RowList
+
+if TYPE_CHECKING:
+    from textual.widgets import Markdown
+    from textual.widgets.markdown import MarkdownStream
 
 _QUOTED = 600
 """Characters of a quote shown under its citation; the reader shows the lines whole."""
@@ -62,7 +64,6 @@ class Answer(Vertical):
     def compose(self) -> ComposeResult:
         with AnswerScroll(id="answer-scroll"):
             yield Plain(id="answer-note")
-            yield Markdown(id="answer-text", open_links=False)
         yield More("↓ more", id="more")
         yield RowList(id="citations")
 
@@ -94,9 +95,10 @@ class Answer(Vertical):
 
     async def _write(self) -> None:
         """Bring the Markdown up to what is wanted: a growing answer is streamed, anything else replaced."""
-        wanted, text = self._wanted, self.query_one(Markdown)
-        if wanted == self._shown:
+        if self._wanted == self._shown:
             return
+        text = await self._text()
+        wanted = self._wanted
         grows = bool(self._shown) and wanted.startswith(self._shown) and not self._final
         if not grows:
             if self._stream is not None:
@@ -105,11 +107,22 @@ class Answer(Vertical):
             await text.update(wanted)
         else:
             if self._stream is None:
-                self._stream = Markdown.get_stream(text)
+                self._stream = text.get_stream(text)
                 self._at_end = True
             self._new = not self._at_end
             await self._stream.write(wanted[len(self._shown) :])
         self._shown = wanted
+
+    async def _text(self) -> Markdown:
+        """Where the answer stands. Made for the first one: what it needs takes longer to load than the first frame."""
+        from textual.widgets import Markdown
+
+        scroll = self.query_one(AnswerScroll)
+        for text in scroll.query(Markdown):
+            return text
+        text = Markdown(id="answer-text", open_links=False)
+        await scroll.mount(text)
+        return text
 
     # Textual's own anchor pushes text that is shorter than its pane down to the bottom.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import re
 import threading
 from array import array
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import EmbedderMissing
-from engine.sources.library.heavy import one_at_a_time
+from engine.sources.library.heavy import load_sentence_transformers
 from engine.sources.library.precision import choose, encode
 from engine.sources.library.quick import quick
 from engine.sources.library.turns import Turns
@@ -175,20 +174,11 @@ def _verify(weights: Path) -> None:
 
 
 def _load_model(folder: Path) -> Any:
-    # Read when the libraries are imported: nothing may be asked of a hub, and no bars drawn.
-    os.environ.update(
-        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HF_HUB_DISABLE_PROGRESS_BARS="1"
-    )
     try:
-        with one_at_a_time():
-            import torch
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils.logging import disable_progress_bar
+        load_sentence_transformers()
+        from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise EmbedderMissing(f"The embedding model cannot be run: {error}.", _HINT) from error
-    quiet: Callable[[], None] = disable_progress_bar  # it draws on the error stream
-    quiet()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
     model = SentenceTransformer(
         str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
     )

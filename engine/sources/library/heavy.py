@@ -25,3 +25,17 @@ def load_lancedb() -> None:
     with _lock:
         for name in ("pyarrow", "lancedb", "lancedb.index", "lancedb.query"):
             importlib.import_module(name)
+
+
+def load_sentence_transformers() -> None:
+    """Import sentence-transformers, offline and quiet; afterwards importing it is a look-up. Raises ImportError."""
+    # Read when the libraries are imported: nothing may be asked of a hub, and no bars drawn.
+    os.environ.update(
+        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HF_HUB_DISABLE_PROGRESS_BARS="1"
+    )
+    with one_at_a_time():
+        torch = importlib.import_module("torch")
+        importlib.import_module("sentence_transformers")
+        logging = importlib.import_module("transformers.utils.logging")
+    logging.disable_progress_bar()  # it draws on the error stream
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))

@@ -26,6 +26,7 @@ from engine.sources.library.place import save as save_place
 from engine.sources.library.precision import describe
 from engine.sources.library.query import parse
 from engine.sources.library.recall import SHOWN, Recall, from_json, known_items
+from engine.sources.library.rerank import Reranker, SecondLook
 from engine.sources.library.roots import Places, Roots, add, root_of
 from engine.sources.library.search import PARTS, Found, Part, search
 from engine.sources.library.table import Table
@@ -64,15 +65,19 @@ class Library:
     Cheap to make: files and heavy libraries are opened when they are first needed. Safe to use from several threads
     and processes; indexing takes the one writer's lock and raises LibraryLocked where another has it. Where the index
     on disk cannot be read, every method but :meth:`rebuild` raises LibraryCorrupt.
+    A ``reranker`` puts the best hits in its own order; where it fails they stand as they were fused, and a note says so.
     """
 
-    def __init__(self, root: Path, name: str = "default", *, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self, root: Path, name: str = "default", *, embedder: Embedder | None = None, reranker: Reranker | None = None
+    ) -> None:
         if clean_line(name) != name or name in ("", ".", "..") or any(char in name for char in '/\\:*?"<>|,'):
             raise LibraryError(f"{clean_line(name)!r} cannot name a library.", "Use letters, digits and dashes.")
         home = root / name
         self._name = name
         self._home = home
         self._embedder = embedder or MiniLM()
+        self._look = SecondLook(reranker)
         self._roots = Roots(home / "roots.json")
         self._documents = Documents(home / "documents.db")
         self._at: Place | None = None
@@ -120,8 +125,9 @@ class Library:
             embedder=self._embedder,
             filters=filters,
             parts=set(parts) - {"vector"} if without else parts,
+            look=self._look,
         )
-        return replace(found, note=without) if found.hits else found
+        return replace(found, note=_joined(without, self._look.note)) if found.hits else found
 
     def open(self, uri: str) -> Document:
         """A document as it was when it was indexed, whatever became of its file. Raises NotFound."""
@@ -168,7 +174,8 @@ class Library:
             return LibraryOpened(self._name, 0, 0, 0, failures)
         counts = self._table.counts()
         note = self._without_vectors()
-        return LibraryOpened(self._name, indexed, counts.chunks, 0 if note else counts.embedded, failures, note)
+        embedded = 0 if note else counts.embedded
+        return LibraryOpened(self._name, indexed, counts.chunks, embedded, failures, _joined(note, self._look.note))
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -205,7 +212,8 @@ class Library:
         for query, uri in items:
             if cancelled():
                 return None
-            found += any(hit.uri == uri for hit in self.search(query, SHOWN))
+            hits = self.find(query, SHOWN, parts=PARTS - {"rerank"}).hits  # with it this would take minutes
+            found += any(hit.uri == uri for hit in hits)
         if not items:
             return None
         recall = Recall(found, len(items), self.status().chunks)
@@ -217,6 +225,7 @@ class Library:
         load_lancedb()
         if self.documents():
             self._table.counts()
+        self._look.warm()
         try:
             self._embedder.tune((), self._fact(PRECISION))
             self._embedder.query("warm")
@@ -421,6 +430,10 @@ class Library:
 
     def _records(self) -> tuple[Record, ...]:
         return tuple(self._documents.all().values()) if self._documents.exists() else ()
+
+
+def _joined(*notes: str) -> str:
+    return " ".join(each for each in notes if each)
 
 
 def _tells_more(report: IndexEnded, before: IndexEnded) -> bool:

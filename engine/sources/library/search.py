@@ -19,12 +19,13 @@ from engine.sources.library.documents import Documents
 from engine.sources.library.embed import Embedder
 from engine.sources.library.filters import Filters
 from engine.sources.library.query import Query, condition, holds, parse
+from engine.sources.library.rerank import LOOKED_AT, NO_LOOK, SecondLook, reordered
 from engine.sources.library.table import Row, Table
 
 if TYPE_CHECKING:
     from engine.sources.library.embed import Vectors
 
-Part = Literal["text", "vector", "exact"]
+Part = Literal["text", "vector", "exact", "rerank"]
 PARTS: frozenset[Part] = frozenset(get_args(Part))
 
 DEPTH = 50
@@ -73,9 +74,11 @@ def search(
     embedder: Embedder,
     filters: Filters | None = None,
     parts: Collection[Part] = PARTS,
+    look: SecondLook = NO_LOOK,
 ) -> Found:
     """The best ``limit`` hits. Without a model, or before there are vectors, by words alone.
 
+    ``look`` puts the best of them in its own order, unless a name is all that is asked for: that is found as written.
     Chunks without a phrase of the query are no hits. Raises FilterError.
     """
     query = parse(asked)
@@ -104,18 +107,24 @@ def search(
     vector.sort(key=lambda row: (-_cosine(row, wanted), row.id))
     # A phrase may be of words that the index leaves out, such as "to be or not to be".
     lists = Lists(text or sorted(held, key=lambda row: row.id)[:DEPTH], vector, exact)
-    return _found(query, lists, limit, wanted, documents)
+    if "rerank" not in parts or query.bare:
+        look = NO_LOOK
+    return _found(query, lists, limit, wanted, documents, look)
 
 
-def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, documents: Documents) -> Found:
+def _found(
+    query: Query, lists: Lists, limit: int, wanted: Vectors | None, documents: Documents, look: SecondLook
+) -> Found:
     rows = lists.rows()
     text, vector, exact = places(lists.text), places(lists.vector), places(lists.exact)
     # What has no vector yet could not be in the second list: its place by words stands for both.
     not_yet = {row.id: text[row.id] for row in lists.text if lists.vector and row.vector is None}
     scores = fuse(text, vector | not_yet, exact)
     known = documents.get({row.document for row in rows.values()})
+    ordered = [rows[each] for each in scores if rows[each].document in known]
+    reranked = look.scores(query.text, ordered[:LOOKED_AT])
     hits = []
-    for view in viewports.arrange([rows[each] for each in scores if rows[each].document in known], limit):
+    for view in viewports.arrange(reordered(ordered, reranked), limit):
         record, best, whole = known[view.best.document], view.best, view.whole
         hit = Hit(
             uri=record.uri,
@@ -132,6 +141,7 @@ def _found(query: Query, lists: Lists, limit: int, wanted: Vectors | None, docum
             exact_rank=exact.get(best.id, 0),
             path=record.shown,
             chunks=view.chunks,
+            rerank=reranked.get(best.id),
         )
         hits.append(hit)
     return Found(tuple(hits), "" if hits else _why_nothing(query))
