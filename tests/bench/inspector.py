@@ -132,6 +132,7 @@ async def _map_of(settings: Settings, turns: int) -> list[float]:
         folded = time.process_time() - began
         drawn = await _timed(pilot, lambda: app._research.refresh_from(app.state))
         app.screen.query_one(ContextMap).focus()
+        await _press(pilot, "g")  # else the first page would go to the end
         pages = [await _press(pilot, "pagedown") for _ in range(10)]
         rows = [await _press(pilot, "down") for _ in range(20)]
         panes = [await _press(pilot, "tab") for _ in range(5)]
