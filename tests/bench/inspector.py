@@ -113,7 +113,7 @@ async def _map(settings: Settings) -> None:
         "folding the events", "drawing it first", "a page down the map", "a row down the map", "the next pane",
         "a word streamed", "160 to 80 columns", "80 to 160 columns",
     )  # fmt: skip
-    for name, few, many in zip(names, small, large, strict=True):
+    for name, few, many in zip(names, small, large, strict=False):  # the lags come after
         _told(f"1,000 observations: {name}", many, few)
     for label, at in (("p99", 0.99), ("max", 1.0)):
         few, many = (sorted(each[len(names) :]) for each in (small, large))
@@ -132,6 +132,7 @@ async def _map_of(settings: Settings, turns: int) -> list[float]:
         folded = time.process_time() - began
         drawn = await _timed(pilot, lambda: app._research.refresh_from(app.state))
         app.screen.query_one(ContextMap).focus()
+        await _press(pilot, "g")  # else the first page would go to the end
         pages = [await _press(pilot, "pagedown") for _ in range(10)]
         rows = [await _press(pilot, "down") for _ in range(20)]
         panes = [await _press(pilot, "tab") for _ in range(5)]

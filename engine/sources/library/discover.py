@@ -141,6 +141,7 @@ class _Walk:
         self.result = Scan()
         self._root = root
         self._taken_out = taken_out
+        self._taken_apart = {os.path.dirname(each) for each in taken_out}  # noqa: PTH120 - they are strings
         self._known = known
 
     def rules_above(self, path: Path) -> Rules | str:
@@ -170,13 +171,28 @@ class _Walk:
             return []
         entries.sort(key=_name)
         below = []
+        plain = not rules and folder not in self._taken_apart
         for entry in entries:
             try:
+                if plain and self._same(entry):
+                    continue
                 if self._entry(entry, rules):
                     below.append((entry.path, rules))
             except OSError as error:
                 self.problem(Path(entry.path), error)
         return below
+
+    def _same(self, entry: os.DirEntry[str]) -> bool:
+        """Whether it is a file that is known and unchanged, told with one look-up and one ``stat``."""
+        was = self._known.get(entry.path)
+        if was is None or entry.name[0] == "." or not entry.is_file(follow_symlinks=False) or not kind_of(entry.name):
+            return False
+        status = entry.stat(follow_symlinks=False)
+        if was != (status.st_size, status.st_mtime_ns):
+            return False
+        self.result.same += 1
+        del self._known[entry.path]
+        return True
 
     def _entry(self, entry: os.DirEntry[str], rules: Rules) -> bool:
         """Note a directory entry; true for a folder to enter."""
@@ -188,8 +204,10 @@ class _Walk:
             return True
         elif entry.is_symlink() and _not_followed(Path(path), self._root):
             self.result.skipped["link"] += 1
+        elif kind := kind_of(name):
+            self.file(path, kind, entry.stat())
         else:
-            self.file(path, kind_of(name), entry.stat())
+            self.result.skipped["unknown kind"] += 1
         return False
 
     def _passed_over(self, path: str, name: str, rules: Rules, *, folder: bool) -> str:

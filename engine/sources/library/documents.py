@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sqlite3
+import sys
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,6 +78,9 @@ class Totals:
     failures: int
 
 
+Useless = tuple[str, str, str, str, str]
+"""Of a document without a text: its id, its path as :func:`os.fsdecode` makes it, what is shown, error and hint."""
+
 Packed = tuple[bytes, str]
 """A text and its sections as they are stored."""
 
@@ -144,16 +148,18 @@ class Documents:
         with self._use() as db:
             where, values = _below(scope)
             rows = db.execute(f"SELECT path, {current} FROM documents WHERE {where}", (recipe, recipe, *values))
-            return {os.fsdecode(path): (size, mtime_ns) for path, size, mtime_ns in rows}
+            return {_name_of(path): (size, mtime_ns) for path, size, mtime_ns in rows}
 
     def below(self, scope: Path) -> list[Record]:
         """The records of what is at or below a path."""
         return self._where(*_below(scope))
 
-    def without_text(self, scope: Path) -> list[Record]:
-        """The records of what could not be read, or has nothing in it, at or below a path."""
+    def useless(self, scope: Path) -> list[Useless]:
+        """What could not be read, or has nothing in it, at or below a path."""
         where, values = _below(scope)
-        return self._where(f"(error != '' OR hash = '') AND ({where})", values)
+        with self._use() as db:
+            query = f"SELECT id, path, shown, error, hint FROM documents WHERE (error != '' OR hash = '') AND ({where})"
+            return [(each, _name_of(path), *words) for each, path, *words in db.execute(query, values)]
 
     def hashes(self, files: Sequence[str], recipe: str) -> dict[str, str]:
         """The hash of each of these files of which there are chunks made by ``recipe``."""
@@ -320,4 +326,10 @@ def _below(scope: Path) -> tuple[str, tuple[object, ...]]:
     return "path = ? OR (path >= ? AND path < ?)", (path, folder, folder[:-1] + bytes([folder[-1] + 1]))
 
 
+def _name_of(path: bytes) -> str:
+    """What :func:`os.fsdecode` makes of a path, in a fifth of the time: there may be very many."""
+    return path.decode(_ENCODING, _ERRORS)
+
+
 _SLASH = os.fsencode(os.sep)
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()

@@ -6,12 +6,19 @@ one that indexes) can make Python hand out a half-made module, and the import fa
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
+import sys
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 _lock = threading.RLock()
+
+_ARENA_MAX = -8
+"""The number by which the C library is told how many heaps it may keep; from its malloc.h."""
+
+_HEAPS = 2
 
 
 def one_at_a_time() -> AbstractContextManager[object]:
@@ -19,8 +26,23 @@ def one_at_a_time() -> AbstractContextManager[object]:
     return _lock
 
 
+def few_heaps(most: int) -> None:
+    """Let native threads share heaps. Each would keep one of its own, with all that it ever needed at once."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, most)
+
+
+def give_back() -> None:
+    """Return to the system what native code has freed."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
 def load_lancedb() -> None:
     """Import all of LanceDB that is used here; afterwards importing it is a look-up."""
+    few_heaps(_HEAPS)
     os.environ.setdefault("LANCEDB_LOG", "error")  # read at import: its native side warns on stderr otherwise
     with _lock:
         for name in ("pyarrow", "lancedb", "lancedb.index", "lancedb.query"):

@@ -302,7 +302,11 @@ class Ingest:
         self._table.replace(list(held), [row for row in rows if row.document in held])
         self._documents.put(batch.records, batch.texts)
         self._telling.files += sum(not (record.id in held and held[record.id].indexed) for record in batch.records)
-        self._count()
+        if held:
+            self._count()
+        else:  # the more there are, the longer it takes to count them
+            self._telling.chunks += len(rows)
+            self._telling.embedded += sum(row.vector is not None for row in rows)
 
     # ── what is gone, or cannot be read ──────────────────────────────────────────────────────────
 
@@ -335,17 +339,20 @@ class Ingest:
 
     def _remember(self, scopes: Iterable[Path], problems: Iterable[Problem]) -> None:
         """Tell again of files that were of no use before and have not changed since: they were not read again."""
-        fresh = {each.path for each in problems}
-        for record in (record for scope in scopes for record in self._documents.without_text(scope)):
-            path = Path(os.fsdecode(record.path))
-            if path in fresh or record.id in self._blank:
+        fresh = {str(each.path) for each in problems}
+        empty = 0
+        for document, path, name, error, hint in (each for scope in scopes for each in self._documents.useless(scope)):
+            if path in fresh or document in self._blank:
                 continue
-            self._telling.unchanged -= str(path) not in self._known  # it was met
-            if record.error:
-                self._telling.fail(record.shown, record.error, record.hint)
-            self._telling.skipped.update(
-                ["binary"] if record.error.startswith(NOT_TEXT) else [] if record.error else ["empty"]
-            )
+            self._telling.unchanged -= path not in self._known  # it was met
+            if not error:
+                empty += 1
+                continue
+            self._telling.fail(name, error, hint)
+            if error.startswith(NOT_TEXT):
+                self._telling.skipped["binary"] += 1
+        if empty:
+            self._telling.skipped["empty"] += empty
 
     def _remove(self, records: Sequence[Record]) -> None:
         if records:

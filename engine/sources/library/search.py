@@ -34,6 +34,10 @@ DEPTH = 50
 RRF_K = 10
 """How fast a place in a list loses its worth: 1 / (RRF_K + place)."""
 
+_BARE_WEIGHT = 3
+"""How often the list of names counts where a name is all that is asked: what holds it comes before what is best by
+words and by meaning but does not."""
+
 EXACT_DEPTH = 200
 """Rows with all the parts of a name that are looked through for the name itself."""
 
@@ -119,7 +123,7 @@ def _found(
     text, vector, exact = places(lists.text), places(lists.vector), places(lists.exact)
     # What has no vector yet could not be in the second list: its place by words stands for both.
     not_yet = {row.id: text[row.id] for row in lists.text if lists.vector and row.vector is None}
-    scores = fuse(text, vector | not_yet, exact)
+    scores = fuse(text, vector | not_yet, *[exact] * (_BARE_WEIGHT if query.bare else 1))
     known = documents.get({row.document for row in rows.values()})
     ordered = [rows[each] for each in scores if rows[each].document in known]
     reranked = look.scores(query.text, ordered[:LOOKED_AT])

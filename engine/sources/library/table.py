@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import LibraryCorrupt, LibraryError
+from engine.sources.library import tidying
 from engine.sources.library.documents import REBUILD
-from engine.sources.library.heavy import load_lancedb
+from engine.sources.library.heavy import give_back, load_lancedb
 from engine.sources.library.place import Place, host, options, region_of_service
 from engine.sources.library.words import full_text
 
@@ -25,14 +27,15 @@ _ANOTHER = "it was made by another version"
 _NOT_AWAY = (_ANOTHER, "was not found", "Not found")
 """What is told of a table that can be reached, but must be made again."""
 
-_FULL_TEXT = "words_2"
-"""The name of the full-text index. Another way to cut words gets another one, so that tidying notices an old index."""
-
 _INDEX_VECTORS_FROM = 50_000
 """Vectors. Below, comparing with every one is exact and takes milliseconds."""
 
-_MOST_PARTS = 4
-"""Each tidying adds a part to the vector index, made for the vectors of an earlier day; past this many it is made anew."""
+_PROBED = 100
+"""Parts of the vector index that are looked through; each holds some 8,000 vectors. With 20, as it would be otherwise, a
+seventh of the nearest are missed at a million; looking through all of them costs twice as much as through 20."""
+
+_TIDY_APART_FROM = 4096
+"""Rows. With fewer, tidying takes less than starting a process for it."""
 
 _DELETED_AT_ONCE = 1000
 
@@ -44,9 +47,6 @@ _INDEX_CACHE, _METADATA_CACHE = 256 << 20, 64 << 20
 
 _COPIED = 4096
 """Rows copied at a time into a new table."""
-
-_OLD = timedelta(minutes=10)
-"""Versions of the table this old are let go of. Readers look for a new one every two seconds."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Table:
         with self._use() as table:
             search = table.search(vector, vector_column_name="vector", query_type="vector").distance_type("cosine")
             # Refining compares exact vectors again where an index holds rounded ones; without an index it does nothing.
-            search = _where(search.refine_factor(10), where).select([*_COLUMNS, "_distance"])
+            search = _where(search.nprobes(_PROBED).refine_factor(10), where).select([*_COLUMNS, "_distance"])
             return _rows(search.limit(limit).to_arrow())
 
     def rows(self, where: str, limit: int) -> list[Row]:
@@ -256,7 +256,7 @@ class Table:
 
             for batch in emptied():
                 fresh.add(pa.Table.from_batches([batch]), on_bad_vectors="null")
-            fresh.optimize()
+            self._tidy(fresh, name)
 
     def drop_others(self) -> None:
         """Let go of every table of this library that is not the current one."""
@@ -269,22 +269,21 @@ class Table:
                         connection.drop_table(each)
 
     def tidy(self) -> None:
-        """Bring new rows into the indexes, join small files, and let go of versions nobody reads any more."""
-        with self._use(create=True) as table:
-            from lancedb.index import IvfSq
+        """Bring new rows into the indexes, join small files, and let go of versions nobody reads any more.
 
-            _renew_full_text(table)
-            embedded = table.count_rows("embedded")
-            if embedded >= self._index_vectors_from and not 0 < _parts(table, "vector") <= _MOST_PARTS:
-                table.create_index("vector", config=IvfSq(distance_type="cosine"), replace=True)
-            if self._place().service:
-                return
-            try:
-                # Never with delete_unverified: that removes what another process may just be writing.
-                table.optimize(cleanup_older_than=_OLD)
-            except RuntimeError as error:
-                if "conflict" not in str(error).lower():
-                    raise  # losing to another commit is no harm: the next tidying does it
+        Of a table with many rows that is done in a process of its own, which gives its memory back.
+        """
+        with self._use(create=True) as table:
+            self._tidy(table, self._opened)
+        give_back()
+
+    def _tidy(self, table: Any, name: str) -> None:
+        place = self._place()
+        job = partial(_tidy_apart, self._folder, self._dimensions, self._model, self._index_vectors_from, place, name)
+        if not place.service and table.count_rows() >= _TIDY_APART_FROM and tidying.apart(job):
+            table.checkout_latest()
+        else:
+            tidying.tidy(table, self._index_vectors_from, service=place.service)
 
     def discard(self) -> None:
         """Throw the table away, readable or not."""
@@ -369,7 +368,7 @@ class Table:
 
         there = {column for index in table.list_indices() for column in index.columns}
         if "words" not in there:
-            table.create_index("words", config=full_text(), name=_FULL_TEXT)
+            table.create_index("words", config=full_text(), name=tidying.FULL_TEXT)
         for column in {"id", "document", "hash"} - there:
             table.create_index(column, config=BTree())
 
@@ -397,6 +396,13 @@ class Table:
         return pa.schema(types, metadata={"embedder": self._model})
 
 
+def _tidy_apart(folder: Path, dimensions: int, model: str, index_vectors_from: int, place: Place, name: str) -> None:
+    """The whole work of a process that tidies."""
+    table = Table(folder, dimensions, model, place=lambda: place, current=lambda: name)
+    with table._use() as opened:
+        tidying.tidy(opened, index_vectors_from, service=place.service)
+
+
 def _arrow(rows: Sequence[Row], schema: Any) -> Any:
     import pyarrow as pa
 
@@ -420,16 +426,6 @@ def _but_vectors(schema: Any) -> list[tuple[str, Any]]:
 _COLUMNS = ("document", "number", "heading", "first", "last", "start", "end", "text", "hash", "vector")
 
 
-def _renew_full_text(table: Any) -> None:
-    """Replace an index that cuts words in an earlier way, the new one first: searching goes on."""
-    names = [index.name for index in table.list_indices() if index.columns == ["words"]]
-    if _FULL_TEXT not in names:
-        table.create_index("words", config=full_text(), name=_FULL_TEXT)
-    for name in names:
-        if name != _FULL_TEXT:
-            table.drop_index(name)
-
-
 def _words(text: str) -> str:
     """The text as the full-text index reads it: the parts of a name like ``set_num_threads`` are words of their own."""
     return text.replace("_", " ")
@@ -441,14 +437,6 @@ def _where(search: Any, where: str) -> Any:
 
 def _quoted(values: Collection[str]) -> str:
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-
-
-def _parts(table: Any, column: str) -> int:
-    """Of how many parts the index of a column is made, 0 where there is none."""
-    for index in table.list_indices():
-        if index.columns == [column]:
-            return int(table.index_stats(index.name).num_indices)
-    return 0
 
 
 def _rows(found: Any) -> list[Row]:

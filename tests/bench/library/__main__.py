@@ -20,11 +20,19 @@ def main() -> None:
     parser.add_argument("--split", choices=("tune", "test"), default="test", help="which queries; %(default)s")
     parser.add_argument("--scale", type=int, nargs="*", default=[10_000, 100_000], help="chunks; none: leave it out")
     parser.add_argument("--ingest", type=int, default=400, help="chunks to index for their price; 0: leave it out")
+    parser.add_argument("--alone", type=int, help="measure so many chunks and nothing else, into a block of their own")
     parser.add_argument(
         "--write", action="store_true", help="put the figures of the test split into docs/benchmarks.md"
     )
     given = parser.parse_args()
     made, embedder = shelf(given.cache, given.chunks), MiniLM()
+    if given.alone:
+        texts = scale.real_texts(given.cache / "trees", embedder, given.alone)
+        alone = _scale([scale.measure(made, embedder, given.alone, texts)], len(texts))
+        print(alone)
+        if given.write:
+            replace_block(BENCHMARKS, "library alone", f"Measured on {datetime.now(UTC):%Y-%m-%d}. {alone}")
+        return
     told = [_quality(made, embedder, given.split)]
     print(told[0])
     if given.ingest:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -492,3 +493,35 @@ def test_what_the_embedder_chose_is_kept_and_given_back(tmp_path: Path) -> None:
         assert [texts > 0 for texts, _ in embedder.asked] == [False, True, False, False]
     finally:
         library.close()
+
+
+@pytest.mark.parametrize("text", ["The lamp burns whale oil.\n", " \n"], ids=["of use", "of no use"])
+def test_an_unchanged_file_costs_few_steps(library: Library, tmp_path: Path, text: str) -> None:
+    """Steps are calls, not seconds. Those that do not depend on the number of files are in both counts."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    taken = []
+    for some in (range(50), range(50, 150)):
+        for number in some:
+            (folder / f"{number}.md").write_text(text)
+            os.utime(folder / f"{number}.md", (1e9, 1e9))
+        library.index([folder])
+        taken.append(calls(library.index))
+    assert taken[1] - taken[0] <= 100 * 30
+
+
+def calls(do: Callable[[], object]) -> int:
+    """How many functions are called on the way."""
+    counted = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal counted
+        counted += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        do()
+    finally:
+        sys.setprofile(before)
+    return counted
