@@ -52,6 +52,7 @@ Size = tuple[int, int]
 
 SIZES: dict[str, Size] = {"narrow": (80, 24), "medium": (120, 40), "wide": (160, 50)}
 NARROW: dict[str, Size] = {"narrow": SIZES["narrow"]}
+ENDS: dict[str, Size] = {name: SIZES[name] for name in ("narrow", "wide")}
 WIDE: dict[str, Size] = {"wide": SIZES["wide"]}
 TINY: dict[str, Size] = {"tiny": SIZES["narrow"]}
 """Where it begins; the way there makes it smaller than the app can be used."""
@@ -110,7 +111,7 @@ Go = Callable[[Stage], Awaitable[None]]
 class Scene:
     """A screen, what was told before, and the way there. ``saved``: the run is also in the journal, beside another.
 
-    Each screen is seen at three sizes; a box in front of one, and what else can be seen on it, at the smallest.
+    Each screen is seen at three sizes, what else can be seen on it at two or one, and a box in front at the smallest.
     """
 
     shows: type[Screen[object]]
@@ -319,14 +320,14 @@ SCENES: dict[str, Scene] = {
         press("2", "end", "p", "p", "plus", "plus", until=lambda app: app.state.policy.window == 3),
     ),
     "offer": Scene(Research, RUNNING, press("2", "end", "m", until=lambda app: app.state.offer)),
-    "detail": Scene(Research, RUN, press("escape", "1", "home", "down", "enter")),
-    "sources": Scene(Research, RUN, press("escape", "3")),
+    "detail": Scene(Research, RUN, press("escape", "1", "home", "down", "enter"), sizes=ENDS),
+    "sources": Scene(Research, RUN, press("escape", "3"), sizes=ENDS),
     "citations": Scene(Research, RUN, press("escape", "4", "tab", "down"), sizes=NARROW),
     "find": Scene(Research, RUN, _found, sizes=NARROW),
-    "indexing": Scene(Research, RUNNING, tell(fakes.INDEXING, until=lambda app: app.state.indexing)),
-    "stopped": Scene(Research, STOPPED, press()),
+    "indexing": Scene(Research, RUNNING, tell(fakes.INDEXING, until=lambda app: app.state.indexing), sizes=ENDS),
+    "stopped": Scene(Research, STOPPED, press(), sizes=ENDS),
     "lost": Scene(Research, LOST, press(), sizes=NARROW),
-    "recorded": Scene(Research, RECORDED, press("escape", "2", "home")),
+    "recorded": Scene(Research, RECORDED, press("escape", "2", "home"), sizes=ENDS),
     "recorded-turns": Scene(Research, RECORDED, press("escape", "1", "home", "down", "enter"), sizes=NARROW),
     "tiny": Scene(Research, RUN, _shrink, sizes=TINY),
     # in front of it
@@ -335,7 +336,7 @@ SCENES: dict[str, Scene] = {
     "reader": Scene(Reader, RUN, push(_reader)),
     "reader-found": Scene(Reader, RUN, _reader_found, sizes=NARROW),
     "prompt": Scene(PromptView, RUN, press("escape", "1", "v", until=_viewed)),
-    "prompt-diff": Scene(PromptView, RUN, _diff),
+    "prompt-diff": Scene(PromptView, RUN, _diff, sizes=ENDS),
     "what-if": Scene(WhatIf, RUN, _what_if, saved=True),
     "compare": Scene(Compare, RUN, _compare, saved=True),
     "again": Scene(

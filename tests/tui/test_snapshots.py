@@ -70,6 +70,8 @@ async def in_theme(stage: Stage, theme: str) -> looks.Grid:
     stage.app.theme, before = name, old
     while True:
         await stage.pilot.pause()
+        stage.app.screen.refresh()  # what is behind a box is drawn with it, and does not tell when it has changed
+        await stage.pilot.pause()
         now = looks.drawn(stage.app)
         if now == before and now != old:
             return looks.grid(stage.app)
