@@ -228,6 +228,7 @@ class Table:
         filled = [replace(row, vector=vector) for row, vector in zip(rows, vectors, strict=True)]
         with self._use() as table:
             table.merge_insert("id").when_matched_update_all().execute(_arrow(filled, table.schema))
+        give_back()  # else what each of these writes has taken is kept, and adds up
 
     def delete(self, documents: Collection[str]) -> None:
         wanted = list(documents)

@@ -27,6 +27,9 @@ _TIDY_AFTER = 4096
 """Rows written, at least, between two tidyings: rows not in the indexes yet are searched one by one. A tidying writes
 the table anew, so the time between two grows with it."""
 
+_AT_LATEST = 8192
+"""Rows written, at most, between two tidyings: to write vectors, LanceDB reads all rows that are in no index yet, and
+takes about 10 kB of memory for each."""
 
 _MEASURE_FROM = 256
 """Texts to embed from which on it pays to measure what is fastest."""
@@ -56,7 +59,7 @@ def fill(table: Table, embedder: Embedder, *, documents: Documents, telling: Tel
             new = _store(table, slab, made)
             slab, stored, untidy = slab[new:], stored + new, untidy + new
             telling.embedded = before + stored
-            if untidy >= max(_TIDY_AFTER, stored // 2):
+            if untidy >= min(max(_TIDY_AFTER, stored // 2), _AT_LATEST):
                 table.tidy()
                 untidy = 0
     speed = stored / max(time.monotonic() - began, 0.001)

@@ -6,15 +6,17 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.clean import clean
 from engine.errors import LibraryCorrupt, LibraryError, LibraryLocked, NotFound
 from engine.protocol import IndexEnded, IndexProgress, encode
-from engine.sources.library import Library
+from engine.sources.library import Library, vectors
+from engine.sources.library.table import Row, Table
 from tests.engine.sources.library.hashing import HashEmbedder
 
 Open = Callable[[], Library]
@@ -468,6 +470,34 @@ def test_every_text_is_found_by_its_words_before_the_first_vector_is_made(tmp_pa
     assert (embedding[0].files, embedding[0].chunks, embedding[0].embedded) == (200, 200, 0)
     assert (embedding[-1].embedded, embedding[-1].done, embedding[-1].eta) == (200, 200, 0.0)
     assert embedding[-1].speed > 0
+
+
+def test_no_more_rows_wait_for_the_indexes_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, waited = [0], list[int]()
+    fill, tidy = Table.fill, Table.tidy
+
+    def filling(table: Table, rows: Sequence[Row], made: Any) -> None:
+        written[0] += len(rows)
+        fill(table, rows, made)
+
+    def tidying(table: Table) -> None:
+        waited.append(written[0])
+        written[0] = 0
+        tidy(table)
+
+    monkeypatch.setattr(Table, "fill", filling)
+    monkeypatch.setattr(Table, "tidy", tidying)
+    for name, value in {"_TIDY_AFTER": 16, "_AT_LATEST": 32, "_STORED": 16, "_SLAB": 64}.items():
+        monkeypatch.setattr(vectors, name, value)
+    library = Library(tmp_path / "libraries", embedder=HashEmbedder())
+    try:
+        library.index([many(tmp_path / "stories", 300)])
+        assert library.status().embedded == 300
+    finally:
+        library.close()
+    assert sum(waited) == 300 and max(waited) == 32
 
 
 def test_the_newest_file_comes_first(library: Library, tmp_path: Path) -> None:
