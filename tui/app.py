@@ -113,6 +113,8 @@ class DeepSearchApp(Sides):
     # ── events come in ───────────────────────────────────────────────────────────────────────────
 
     def on_deep_search_app_told(self, message: Told) -> None:
+        if not self.is_running:  # it is being closed, and its widgets go one by one
+            return
         before = self.state
         for event in message.events:
             self.state = fold(self.state, event)
