@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -63,7 +63,7 @@ class DeepSearchApp(Sides):
 
     TITLE = "deepsearch"
     CSS_PATH = Path(__file__).with_name("styles") / "app.tcss"  # absolute, so that a subclass elsewhere finds it
-    COMMANDS: ClassVar[set[type | Callable[[], type]]] = App.COMMANDS | {Keys}
+    COMMANDS: ClassVar[set[type | Callable[[], type]]] = {Keys}
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings(keys.APP)
 
     class Told(Message):

@@ -23,17 +23,25 @@ _CALL = re.compile(r"(?:\w+\.)?(\w+)(?:\((.*)\))?")
 
 
 class Keys(Provider):
-    """Every key that does something now, as a command by its name and what it does."""
+    """Every key that does something now, as a command by its name and what it does; then what the app can do without one.
+
+    One provider for all: Textual asks several at once, and they would be listed in another order each time.
+    """
 
     async def discover(self) -> Hits:
         for key in self._commands():
             yield DiscoveryHit(_label(key), partial(self._run, key), help=key.tooltip)
+        for each in self.app.get_system_commands(self.screen):
+            yield DiscoveryHit(each.title, each.callback, help=each.help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for key in self._commands():
             if score := matcher.match(f"{key.description} {key.tooltip}"):
                 yield Hit(score, _label(key), partial(self._run, key), help=key.tooltip)
+        for each in self.app.get_system_commands(self.screen):
+            if score := matcher.match(f"{each.title} {each.help}"):
+                yield Hit(score, each.title, each.callback, help=each.help)
 
     def _commands(self) -> list[Key]:
         """The keys of the screen in front that its ``check_action`` allows, then the app's own."""
