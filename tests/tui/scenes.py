@@ -110,6 +110,7 @@ Go = Callable[[Stage], Awaitable[None]]
 @dataclass(frozen=True)
 class Scene:
     """A screen, what was told before, and the way there. ``saved``: the run is also in the journal, beside another.
+    ``anew``: it keeps the colours it was opened in, so it is opened again for each theme.
 
     Each screen is seen at three sizes, what else can be seen on it at two or one, and a box in front at the smallest.
     """
@@ -118,6 +119,7 @@ class Scene:
     told: Sequence[Event]
     go: Go
     saved: bool = False
+    anew: bool = False
     sizes: dict[str, Size] = dataclasses.field(default_factory=lambda: SIZES)
 
 
@@ -332,7 +334,7 @@ SCENES: dict[str, Scene] = {
     "tiny": Scene(Research, RUN, _shrink, sizes=TINY),
     # in front of it
     "help": Scene(Help, RUN, press("escape", "2", "f1", until=_shows(Help))),
-    "palette": Scene(CommandPalette, RUN, _palette, sizes=NARROW),
+    "palette": Scene(CommandPalette, RUN, _palette, anew=True, sizes=NARROW),
     "reader": Scene(Reader, RUN, push(_reader)),
     "reader-found": Scene(Reader, RUN, _reader_found, sizes=NARROW),
     "prompt": Scene(PromptView, RUN, press("escape", "1", "v", until=_viewed)),
@@ -388,6 +390,11 @@ SCENES: dict[str, Scene] = {
 async def arrive(stage: Stage, scene: Scene) -> None:
     """Go there, and wait until it stands still."""
     await fakes.settled(stage.pilot, stage.app, scene.told)
+    await go(stage, scene)
+
+
+async def go(stage: Stage, scene: Scene) -> None:
+    """Go there from the main screen."""
     await scene.go(stage)
     await stage.front(scene.shows)
     await stage.settle()

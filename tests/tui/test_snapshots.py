@@ -68,7 +68,7 @@ async def in_theme(stage: Stage, theme: str) -> looks.Grid:
     name = themes.resolve(theme)
     old = looks.drawn(stage.app) if name != stage.app.theme else []
     stage.app.theme, before = name, old
-    while True:
+    for _ in range(200):
         await stage.pilot.pause()
         stage.app.screen.refresh()  # what is behind a box is drawn with it, and does not tell when it has changed
         await stage.pilot.pause()
@@ -76,6 +76,7 @@ async def in_theme(stage: Stage, theme: str) -> looks.Grid:
         if now == before and now != old:
             return looks.grid(stage.app)
         before = now
+    raise AssertionError(f"the screen does not come to rest in {theme}")
 
 
 def hard_to_read(app: App[None], theme: str, shown: looks.Grid) -> list[str]:
@@ -111,6 +112,10 @@ def test_screen(name: str, size: str, snap_compare: Compare, snapshot: SnapshotA
         await scenes.arrive(stage, scene)
         assert not is_covered(app)
         for theme in (first, *others, "dark"):  # the dark one last: a picture of it is taken then
+            if scene.anew and theme != first:
+                await stage.press("escape")
+                app.theme = themes.resolve(theme)
+                await scenes.go(stage, scene)
             shown[theme] = await in_theme(stage, theme)
             unreadable.extend(hard_to_read(app, theme, shown[theme]))
 
