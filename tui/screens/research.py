@@ -12,10 +12,8 @@ from textual.widgets import Input
 
 from engine.protocol import AnswerNow, Ask, Command, Continue
 from tui import keys
-from tui.safe import Plain
 from tui.screens.steer import Steer
 from tui.state import AppState, RunState
-from tui.widgets import status
 from tui.widgets.answer import Answer, cited
 from tui.widgets.context_map import ContextMap
 from tui.widgets.detail import Detail
@@ -41,8 +39,7 @@ class Research(Steer):
     def __init__(
         self, state: AppState, questions: Sequence[str], clock: Callable[[], float], *, preview: bool = True
     ) -> None:
-        super().__init__(state, questions, preview=preview)
-        self._clock = clock
+        super().__init__(state, questions, clock, preview=preview)
         self._chosen: tuple[int, int, int] | None = None  # the row the user looks at; None: whatever is newest
         self._asked = ""
 
@@ -101,18 +98,6 @@ class Research(Steer):
             self.show_pane("turns" if run.ended == "failed" else "answer")
             if run.ended != "failed" and (isinstance(self.focused, Turns) or self.focused is None):
                 prompt.focus()
-
-    def show_bars(self) -> None:
-        """The two lines that are always there; what a key press would cost stands in for the status."""
-        width = max(20, self.size.width - 2)
-        self.query_one("#title", Plain).show(status.title(self.state, width))
-        bar, offer = self.query_one("#status", Plain), self.offer_line()
-        bar.show(offer or status.status(self.state, width, self._clock()))
-        bar.set_class(offer is not None, "-offer")
-        text, kind = status.banner(self.state)
-        banner = self.query_one("#banner", Plain)
-        banner.show(text)
-        banner.set_class(bool(kind), "-on").set_class(kind == "error", "-error")
 
     def _show_main(self) -> None:
         """The row the user chose; otherwise the turn under way, and as soon as there is one the answer."""

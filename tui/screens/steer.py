@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from textual.content import Content
@@ -11,9 +11,10 @@ from textual.message import Message
 from engine.protocol import CancelIndex, Command, Redo, SetMark, SetMasking, Stop, Undo
 from tui import offers
 from tui.offers import Offer
-from tui.safe import line, short
+from tui.safe import Plain, line, short
 from tui.screens.panes import Panes
 from tui.state import AppState
+from tui.widgets import status
 
 
 class Steer(Panes):
@@ -28,9 +29,12 @@ class Steer(Panes):
             super().__init__()
             self.command = command
 
-    def __init__(self, state: AppState, questions: Sequence[str], *, preview: bool = True) -> None:
+    def __init__(
+        self, state: AppState, questions: Sequence[str], clock: Callable[[], float], *, preview: bool = True
+    ) -> None:
         super().__init__(state, questions)
         self.preview = preview
+        self._clock = clock
         self._offer: Offer | None = None
         self._going = ("", 0)  # the key of the window that was taken, and the turn it was taken in
         self._keys: tuple[object, ...] = ()  # what the keys that can be used were read from
@@ -140,5 +144,13 @@ class Steer(Panes):
             self.post_message(self.Wanted(CancelIndex()))
 
     def show_bars(self) -> None:
-        """Draw the title and the status again."""
-        raise NotImplementedError
+        """The two lines that are always there; what a key press would cost stands in for the status."""
+        width = max(20, self.size.width - 2)
+        self.query_one("#title", Plain).show(status.title(self.state, width))
+        bar, offer = self.query_one("#status", Plain), self.offer_line()
+        bar.show(offer or status.status(self.state, width, self._clock()))
+        bar.set_class(offer is not None, "-offer")
+        text, kind = status.banner(self.state)
+        banner = self.query_one("#banner", Plain)
+        banner.show(text)
+        banner.set_class(bool(kind), "-on").set_class(kind == "error", "-error")

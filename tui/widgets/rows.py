@@ -203,6 +203,5 @@ class RowList(OptionList):
 
 
 def _option(row: Row) -> Option:
-    return Option(
-        _Drawn(row.content), disabled=not row.enabled
-    )  # without its id: Textual refuses a second one of the same
+    # Without its id: Textual refuses a second one of the same.
+    return Option(_Drawn(row.content), disabled=not row.enabled)
